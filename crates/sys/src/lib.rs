@@ -1,1 +1,4 @@
 //! Placeholder.
+
+pub mod bpf;
+pub mod seccomp;
