@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod cgroup;
+pub mod defaults;
 mod options;
 pub mod seccomp;
 pub mod spec;
