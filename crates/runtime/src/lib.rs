@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 mod options;
+pub mod seccomp;
 pub mod spec;
 
 pub use options::{CgroupDriver, CreateOptions, ExecOptions, Executed, Process, Release, Stdio};
