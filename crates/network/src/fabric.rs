@@ -14,14 +14,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 use ipnet::Ipv4Net;
 use ross_types::{ContainerId, ErrorKind};
-use rtnetlink::LinkUnspec;
 
 use crate::bridge::{self, Bridge, Wanted};
 use crate::firewall::{Firewall, Layout};
 use crate::ledger::Ledger;
 use crate::model::EndpointRecord;
-use crate::netlink::route::{Change, RouteSocket};
-use crate::{Error, NetworkConfig, forwarding, resolv};
+use crate::netlink::route::RouteSocket;
+use crate::{Error, NetworkConfig, forwarding, resolv, veth};
 
 #[derive(Debug)]
 pub(crate) struct Fabric {
@@ -112,9 +111,9 @@ impl Fabric {
         // The rules come before the first packet: nothing is linked to a new bridge yet.
         self.firewall.install(Layout { bridge: bridge.name.clone(), subnet: bridge.subnet, guarded })?;
         for name in records.iter().filter_map(|record| record.host_link.as_deref()) {
-            let attach = LinkUnspec::new_with_name(name).controller(bridge.index).up().build();
-            if let Err(error) = host.apply([Change::SetLink(attach)]) {
-                tracing::warn!(link = name, %error, "cannot put a container's link on the bridge");
+            // Its container may have gone with it.
+            if let Err(error) = veth::attach(host, &bridge, name) {
+                tracing::warn!(%error, "a container is cut off");
             }
         }
         Ok(bridge)

@@ -69,7 +69,10 @@ pub(crate) fn unpin(path: &Path) -> Result<(), Error> {
         Err(errno) => return Err(failed(errno.into())),
     }
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+        // A folder is no pin of ours either.
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
+            Err(failed(error))
+        }
         _ => Ok(()),
     }
 }

@@ -29,10 +29,15 @@ impl Fabric {
                 Ok(endpoint)
             }
             Err(error) => {
-                for failure in self.dismantle(&mut lease) {
-                    tracing::warn!(container = request.container.short(), %failure, "left behind by a failed acquire");
+                let failures = self.dismantle(&mut lease);
+                if failures.is_empty() {
+                    self.ledger.close(lease);
+                } else {
+                    // Kept, so that its address stays nobody's until release or reconcile gets through.
+                    let failures = Error::several("undo a failed acquire", failures);
+                    tracing::warn!(container = request.container.short(), failures = ?failures, "left behind");
+                    self.ledger.put_back(lease);
                 }
-                self.ledger.close(lease);
                 Err(error)
             }
         }

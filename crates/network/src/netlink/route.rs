@@ -22,6 +22,8 @@ use super::socket::{
 pub(crate) enum Change {
     CreateLink(LinkMessage),
     SetLink(LinkMessage),
+    /// What only RTM_NEWLINK can set of a link that is there: its properties as a port of a bridge.
+    SetPort(LinkMessage),
     DeleteLink(LinkMessage),
     AddAddress(AddressMessage),
     AddRoute(RouteMessage),
@@ -47,6 +49,7 @@ impl Change {
         let (message, extra) = match self {
             Self::CreateLink(link) => (RouteNetlinkMessage::NewLink(link), create),
             Self::SetLink(link) => (RouteNetlinkMessage::SetLink(link), 0),
+            Self::SetPort(link) => (RouteNetlinkMessage::NewLink(link), 0),
             Self::DeleteLink(link) => (RouteNetlinkMessage::DelLink(link), 0),
             Self::AddAddress(address) => (RouteNetlinkMessage::NewAddress(address), create),
             Self::AddRoute(route) => (RouteNetlinkMessage::NewRoute(route), create),
