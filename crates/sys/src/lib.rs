@@ -9,10 +9,13 @@ pub mod clone;
 pub mod error;
 pub mod exec;
 pub mod fd;
+pub mod heap;
+pub mod inherit;
 pub mod keyring;
 pub mod memfd;
 pub mod mount;
 pub mod ns;
 pub mod personality;
+pub mod signal;
 
 pub use error::SysError;
