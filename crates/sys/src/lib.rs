@@ -13,12 +13,16 @@ pub mod cwd;
 pub mod error;
 pub mod exec;
 pub mod fd;
+pub mod heap;
+pub mod inherit;
 pub mod keyring;
+pub mod memfd;
 pub mod mount;
 pub mod ns;
 pub mod personality;
 pub mod pidfd;
 pub mod seccomp;
+pub mod signal;
 
 pub use error::SysError;
 //! One safe function per kernel operation that rustix does not offer safely. The only crate with `unsafe`.
