@@ -1,0 +1,5 @@
+//! Registries.
+
+mod config;
+
+pub use config::{Credentials, RegistryConfig};
