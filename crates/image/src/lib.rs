@@ -8,10 +8,12 @@
 
 mod error;
 mod image;
+pub mod layer;
 mod manifest;
 mod progress;
 mod record;
 mod registry;
+pub mod snapshot;
 mod store;
 
 pub use error::Error;
