@@ -1,1 +1,5 @@
-//! Placeholder.
+//! One safe function per kernel operation that rustix does not offer safely; the only crate with unsafe code.
+
+#![deny(missing_docs)]
+
+pub mod memfd;
