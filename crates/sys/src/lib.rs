@@ -2,4 +2,6 @@
 
 #![deny(missing_docs)]
 
+pub mod bpf;
 pub mod memfd;
+pub mod seccomp;
