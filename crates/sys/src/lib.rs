@@ -12,10 +12,12 @@ pub mod error;
 pub mod exec;
 pub mod fd;
 pub mod keyring;
+pub mod memfd;
 pub mod mount;
 pub mod ns;
 pub mod personality;
 pub mod pidfd;
 pub mod seccomp;
+pub mod signalfd;
 
 pub use error::SysError;

@@ -9,7 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
 };
 
 /// A step of the child.
@@ -233,7 +234,9 @@ pub(crate) fn receive(channel: BorrowedFd<'_>) -> Result<Option<Message>> {
         (1, _) => Some(Message::MapIds),
         (2, _) => Some(Message::RuntimeHooks),
         (3, Some(fd)) => Some(Message::Console(fd)),
-        (4, Some(fd)) => Some(Message::Moved(i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]), fd)),
+        (4, Some(fd)) => {
+            Some(Message::Moved(i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]), fd))
+        }
         (5, _) => Some(Message::Ready),
         _ => None,
     };
