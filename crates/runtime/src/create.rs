@@ -1,6 +1,6 @@
 //! Create: configuration to cgroup, plan, child, state; everything is undone when a step fails.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use ross_sys::SysError;
@@ -79,12 +79,13 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     let child = undo.child.insert(child);
     if plan.namespaces.joins_userns() {
         let moved = match next(&ours, "clone")? {
-            Some(Message::Moved(pid, pidfd)) => Child { pid, pidfd },
+            Some(Message::Moved(pidfd)) => Child { pid: pid_of(&pidfd)?, pidfd },
             Some(Message::Failed(failure)) => return Err(explain(failure, &spec, &process)),
             _ => return Err(Error::Died("joining the user namespace")),
         };
         reap(&std::mem::replace(child, moved));
         set_from_outside(&plan, child.pid)?;
+        go(&ours, child.pid)?;
     }
     let pid = child.pid;
     let record = Record {
@@ -120,7 +121,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
                 go(&ours, pid)?;
             }
             Some(Message::Console(master)) => console = Some(master),
-            Some(Message::Moved(..)) => return Err(Error::Died("set-up")),
+            Some(Message::Moved(_)) => return Err(Error::Died("set-up")),
         }
     }
     if let Some(path) = pid_file {
@@ -134,6 +135,14 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     let unknown = process.capabilities.as_ref().map(crate::plan::unknown_capabilities).unwrap_or_default();
     let process = Process { pid, pidfd: child.pidfd };
     Ok(Created { container, console, process, unknown_capabilities: unknown })
+}
+
+/// The process id behind a pidfd, in this process's pid namespace. Who sent it may see another number.
+fn pid_of(pidfd: &OwnedFd) -> Result<i32, Error> {
+    let path = PathBuf::from(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
+    let text = std::fs::read_to_string(&path).map_err(|error| file("read", &path, &error))?;
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|pid| pid.trim().parse().ok());
+    pid.filter(|&pid| pid > 0).ok_or(Error::Died("joining the user namespace"))
 }
 
 /// Clones the child, with the namespaces that only a parent can choose for it.

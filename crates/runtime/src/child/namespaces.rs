@@ -24,6 +24,10 @@ pub(crate) struct Joined {
 
 /// Joins what is to be joined, leaves the cgroup namespace, and waits for the id maps.
 pub(super) fn enter(plan: &NamespacePlan, channel: BorrowedFd<'_>) -> Step<()> {
+    if plan.joins_userns() {
+        // The one that cloned this child tells the parent of it, and is to be heard first.
+        wait_go(channel)?;
+    }
     // A joined user namespace was entered before this child was cloned.
     let rest = plan.join.iter().enumerate().skip(usize::from(plan.joins_userns()));
     for (index, join) in rest {
@@ -49,7 +53,7 @@ pub(super) fn clone_inside_userns(plan: &mut Plan, channel: OwnedFd, spare: &Own
     move_into_link_name_space(user.file.as_fd(), Some(namespace_link_type(user.kind))).at(Stage::Join)?;
     let flags = plan.namespaces.new | CloneFlags::PARENT;
     let child = spawn(flags, None, || super::create(plan, channel)).at(Stage::Join)?;
-    send_moved(spare.as_fd(), child.pid, child.pidfd.as_fd()).at(Stage::Join)
+    send_moved(spare.as_fd(), child.pidfd.as_fd()).at(Stage::Join)
 }
 
 /// Joins the namespaces of a running container, all at once; the root and the working directory become its root.
