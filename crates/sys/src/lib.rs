@@ -23,5 +23,6 @@ pub mod personality;
 pub mod pidfd;
 pub mod seccomp;
 pub mod signal;
+pub mod signalfd;
 
 pub use error::SysError;
