@@ -8,8 +8,7 @@ use ross_image::{Credentials, ImageRecords, LayerState, PullEvent};
 use ross_types::{ErrorKind, ImageRef, Platform};
 
 use crate::fixture::{
-    DOCKER_MANIFEST, Layer, OCI_INDEX, OCI_MANIFEST, Packing, TestImage, TestStore, noise, sha256, tar_of,
-    text_of,
+    DOCKER_MANIFEST, Layer, OCI_INDEX, OCI_MANIFEST, Packing, TestImage, TestStore, noise, sha256, text_of,
 };
 use crate::registry::{Pace, Registry, Reply};
 
@@ -372,6 +371,28 @@ async fn tokens_and_passwords() {
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     assert!(text_of(&error).contains("refuses these credentials") && !text_of(&error).contains("wrong"));
     test.assert_untouched();
+}
+
+#[tokio::test]
+async fn an_identity_token_is_posted() {
+    let image = TestImage::plain();
+    let registry = Registry::with(&image);
+    let realm = format!("http://{}/token", registry.address);
+    registry.hook(move |request| match (request.method.as_str(), request.header("authorization")) {
+        ("POST", _) => {
+            let good = request.path == "/token" && request.body.contains("refresh_token=mine%21");
+            Some(if good { Reply::ok(r#"{"access_token":"t"}"#) } else { Reply::status(401) })
+        }
+        (_, Some("Bearer t")) => None,
+        _ => Some(Reply::status(401).header("www-authenticate", format!("Bearer realm=\"{realm}\""))),
+    });
+    let test = TestStore::open().await;
+    let token = Credentials::IdentityToken("mine!".into());
+    test.pull_as(&registry.reference(""), Some(token)).await.unwrap();
+    let test = TestStore::open().await;
+    let token = Credentials::RegistryToken("t".into());
+    test.pull_as(&registry.reference(""), Some(token)).await.unwrap();
+    assert_eq!(registry.count("/token"), 1, "a registry token is shown as it is");
 }
 
 #[tokio::test]
