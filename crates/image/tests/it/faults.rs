@@ -1,22 +1,33 @@
 //! Registries that lie, fail or stall: a clear error that names the object, and nothing left outside staging.
 
+use ross_image::RegistryConfig;
 use ross_types::ErrorKind;
 
 use crate::fixture::{
-    Layer, OCI_INDEX, OCI_MANIFEST, Packing, TestImage, TestStore, manifest_of, noise, sha256, tar_of,
+    Layer, OCI_INDEX, OCI_MANIFEST, Packing, TestImage, TestStore, impatient, manifest_of, noise, patient,
+    sha256, tar_of,
 };
 use crate::registry::{Pace, Registry, Reply, Request};
 
 /// Pulls an image whose one layer's requests are answered by `reply`, and expects an error of this kind that says
 /// this, about that blob.
 async fn check_blob(
+    reply: impl FnMut(&Request, Reply) -> Reply + Send + 'static,
+    kind: ErrorKind,
+    says: &str,
+) -> (TestStore, Registry) {
+    check_blob_with(patient(), reply, kind, says).await
+}
+
+async fn check_blob_with(
+    config: RegistryConfig,
     mut reply: impl FnMut(&Request, Reply) -> Reply + Send + 'static,
     kind: ErrorKind,
     says: &str,
 ) -> (TestStore, Registry) {
     let image = TestImage::one_layer();
     let registry = Registry::with(&image);
-    let test = TestStore::open().await;
+    let test = TestStore::open_with(config).await;
     let (honest, digest) = (registry.clone(), image.layers[0].digest().to_string());
     let name = digest.clone();
     registry
@@ -28,6 +39,7 @@ async fn check_blob(
 
     // The next pull of the same, from a registry that has come to its senses, is whole.
     registry.unhook();
+    let test = test.reopen().await;
     let pulled = test.pull(&registry.reference("")).await.unwrap();
     assert_eq!(test.read(&pulled.image, 0, "data"), noise(9, 1_000_000));
     (test, registry)
@@ -145,8 +157,16 @@ async fn lying_range() {
 
 #[tokio::test]
 async fn slow_body() {
-    check_blob(|_, honest| honest.pace(Pace::Stall(5000)), ErrorKind::DeadlineExceeded, "stalled").await;
-    check_blob(|_, honest| honest.pace(Pace::Drip), ErrorKind::DeadlineExceeded, "stalled").await;
+    for pace in [Pace::Stall(5000), Pace::Drip] {
+        let slow = move |_: &Request, honest: Reply| honest.pace(pace);
+        check_blob_with(impatient(), slow, ErrorKind::DeadlineExceeded, "stalled").await;
+    }
+    let registry = Registry::start();
+    let test = TestStore::open_with(impatient()).await;
+    registry.hook(|_| Some(Reply::ok("{}").pace(Pace::Stall(1))));
+    let (error, text) = test.fail(&registry.reference("")).await;
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{text}");
+    assert!(text.contains("too slowly"), "{text}");
 }
 
 #[tokio::test]
@@ -224,7 +244,6 @@ async fn manifests_that_lie() {
     check_manifest(endless, ErrorKind::ResourceExhausted, "more than 4194304 bytes").await;
     let announced = |_: &Request| Reply::ok("{}").header("docker-content-digest", sha256(b"x").to_string());
     check_manifest(announced, ErrorKind::DataLoss, "announced digest").await;
-    check_manifest(|_| Reply::ok("{}").pace(Pace::Stall(1)), ErrorKind::DeadlineExceeded, "too slowly").await;
 }
 
 #[tokio::test]
@@ -339,7 +358,7 @@ async fn hostile_and_broken_layers() {
 async fn nobody_there() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let test = TestStore::open().await;
+    let test = TestStore::open_with(impatient()).await;
     // Accepts (in the kernel's queue) and never answers.
     let (error, text) = test.fail(&format!("{address}/test/app")).await;
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{text}");

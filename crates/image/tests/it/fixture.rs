@@ -189,7 +189,7 @@ pub fn manifest_of(config: &[u8], layers: &[Layer], media_type: &str) -> Vec<u8>
     manifest.to_string().into_bytes()
 }
 
-/// A store in a directory of its own, that is impatient with registries.
+/// A store in a directory of its own.
 pub struct TestStore {
     pub dir: tempfile::TempDir,
     pub store: ImageStore,
@@ -197,6 +197,17 @@ pub struct TestStore {
     pub events: Arc<Mutex<Vec<PullEvent>>>,
 }
 
+/// Retries fast, and waits long enough for a busy machine.
+pub fn patient() -> RegistryConfig {
+    RegistryConfig {
+        response_timeout: Duration::from_secs(20),
+        stall_window: Duration::from_secs(20),
+        connect_timeout: Duration::from_secs(20),
+        ..impatient()
+    }
+}
+
+/// For registries that are too slow on purpose.
 pub fn impatient() -> RegistryConfig {
     RegistryConfig {
         attempts: 3,
@@ -211,7 +222,7 @@ pub fn impatient() -> RegistryConfig {
 
 impl TestStore {
     pub async fn open() -> Self {
-        Self::open_with(impatient()).await
+        Self::open_with(patient()).await
     }
 
     pub async fn open_with(registries: RegistryConfig) -> Self {
@@ -225,7 +236,7 @@ impl TestStore {
     /// The same root opened again, as after a restart.
     pub async fn reopen(mut self) -> Self {
         let root = self.dir.path().to_owned();
-        let config = StoreConfig { root, records: self.records.clone(), registries: impatient() };
+        let config = StoreConfig { root, records: self.records.clone(), registries: patient() };
         self.store = ImageStore::open(config).await.unwrap();
         self
     }

@@ -164,3 +164,43 @@ async fn a_damaged_image_is_listed_and_removed() {
     test.store.remove(&registry.reference(""), false, &nobody).unwrap();
     test.assert_untouched();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pulls_and_removals_at_once() {
+    let shared = || Layer::of(&[("shared", &noise(1, 200_000))], Packing::Gzip);
+    let image =
+        |seed| TestImage::new(vec![shared(), Layer::of(&[("own", &noise(seed, 200_000))], Packing::Gzip)]);
+    let registry = Registry::start();
+    registry.add("one", &image(2));
+    registry.add("two", &image(3));
+    let test = std::sync::Arc::new(TestStore::open().await);
+    let (one, two) = (registry.reference(":one"), registry.reference(":two"));
+    let remove = |name: &str| {
+        let (test, name) = (test.clone(), name.to_owned());
+        tokio::task::spawn_blocking(move || match test.store.remove(&name, false, &nobody) {
+            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
+            Ok(removed) => assert!(!removed.is_empty()),
+        })
+    };
+    for _ in 0..20 {
+        let (first, second, third) = tokio::join!(test.pull(&one), test.pull(&two), remove(&one));
+        third.unwrap();
+        first.unwrap();
+        let kept = second.unwrap();
+        assert_eq!(test.read(&kept.image, 0, "shared"), noise(1, 200_000), "whatever is removed meanwhile");
+        assert_eq!(test.read(&kept.image, 1, "own"), noise(3, 200_000));
+        let (abandoned, removed) = tokio::join!(
+            tokio::time::timeout(std::time::Duration::from_millis(3), test.pull(&one)),
+            remove(&two)
+        );
+        removed.unwrap();
+        drop(abandoned);
+    }
+    for name in [&one, &two] {
+        remove(name).await.unwrap();
+    }
+    // What abandoned pulls still had in hand is swept as they end, or by opening at the latest.
+    let Some(test) = std::sync::Arc::into_inner(test) else { panic!("everything has ended") };
+    let test = test.reopen().await;
+    test.assert_untouched();
+}
