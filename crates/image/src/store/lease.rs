@@ -165,15 +165,16 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let wants = std::mem::take(&mut self.wants);
         let released = self.released.take();
-        if self.settled.load(Ordering::Relaxed) {
-            self.inner.leases.lock().give_back(&wants);
+        let settled = self.settled.load(Ordering::Relaxed);
+        if settled && let Ok(mut held) = self.inner.leases.held.try_lock() {
+            held.give_back(&wants);
             return;
         }
         let inner = self.inner.clone();
-        let sweep = move || {
+        let end = move || {
             let mut held = inner.leases.lock();
             held.give_back(&wants);
-            if let Err(error) = held.collect(&inner, &wants, Fate::Demote) {
+            if !settled && let Err(error) = held.collect(&inner, &wants, Fate::Demote) {
                 // Nobody waits for this; what stays is swept when the store is opened next.
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot clear up after a pull");
             }
@@ -181,8 +182,8 @@ impl Drop for Lease {
             drop(released);
         };
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(sweep)),
-            Err(_) => sweep(),
+            Ok(runtime) => drop(runtime.spawn_blocking(end)),
+            Err(_) => end(),
         }
     }
 }
