@@ -31,6 +31,11 @@ pub(crate) struct Fabric {
     ledger: Ledger,
     /// The bridge once it was made or found by this process.
     bridge: Mutex<Option<Bridge>>,
+    /// Host ends of pairs that are to be removed.
+    retired: Mutex<Vec<String>>,
+    /// The link group they are removed by; nobody else's, as far as a hash can tell.
+    retired_group: u32,
+    removing: Mutex<()>,
     /// Held shared by what works on one endpoint, alone by what looks at all of them.
     gate: RwLock<()>,
 }
@@ -53,7 +58,17 @@ impl Fabric {
         }
         // An alias has at most 255 bytes (IFALIASZ).
         let owner: String = format!("ross {}", config.state.display()).chars().take(80).collect();
-        Ok(Self { config, owner, firewall, ledger, bridge: Mutex::default(), gate: RwLock::default() })
+        Ok(Self {
+            retired_group: 0x7200_0000 | stable_hash(owner.as_bytes()) >> 8,
+            config,
+            owner,
+            firewall,
+            ledger,
+            bridge: Mutex::default(),
+            retired: Mutex::default(),
+            removing: Mutex::default(),
+            gate: RwLock::default(),
+        })
     }
 
     fn pins(&self) -> PathBuf {
@@ -145,6 +160,11 @@ fn leased_subnet(record: &EndpointRecord) -> Option<Ipv4Net> {
         (crate::NetworkMode::Bridge, Some(ipnet::IpNet::V4(address))) => Some(address.trunc()),
         _ => None,
     }
+}
+
+/// FNV-1a: stable between builds, which the standard library's hashers do not promise.
+pub(crate) fn stable_hash(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 /// The name goes into paths and into the firewall's text.

@@ -12,7 +12,6 @@ use crate::bridge::Bridge;
 use crate::ledger::Lease;
 use crate::model::{Endpoint, EndpointRecord, EndpointRequest, HostAddress, NetworkMode, Protocol};
 use crate::namespace::Namespace;
-use crate::netlink::conntrack;
 use crate::netlink::route::RouteSocket;
 use crate::{Error, hosts, ipam, request, resolv, veth};
 
@@ -111,17 +110,11 @@ impl Fabric {
         let udp = lease.record.endpoint.ports.iter().filter(|port| port.protocol == Protocol::Udp);
         let mut udp = udp.map(|port| port.host_port).peekable();
         if udp.peek().is_some() {
-            let addresses: Vec<_> = host
-                .addresses()
-                .map_err(|error| Error::io("list addresses", error))?
-                .into_iter()
-                .map(|(_, address)| address.addr())
-                .collect();
-            for port in udp {
-                // Only a client that was sending before would notice.
-                if let Err(error) = conntrack::forget_flows_from_outside(&addresses, port) {
-                    tracing::warn!(port, %error, "cannot forget tracked flows of a published udp port");
-                }
+            let addresses = host.addresses().map_err(|error| Error::io("list addresses", error))?;
+            let addresses: Vec<_> = addresses.into_iter().map(|(_, address)| address.addr()).collect();
+            // Only a client that was sending before would notice.
+            if let Err(error) = self.firewall.forget_flows_from_outside(&addresses, udp) {
+                tracing::warn!(?error, "clients of a published port may have to begin anew");
             }
         }
         Ok(())

@@ -7,7 +7,6 @@
 
 use std::net::Ipv4Addr;
 
-use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rustix::io::Errno;
 
 use super::socket::{
@@ -37,29 +36,36 @@ const BY_DESTINATION_PORT: u32 = 1 << 5;
 const HEADER: usize = 16 + 4;
 
 /// Forgets the UDP flows that are translated to `container`.
-pub(crate) fn forget_flows_to(container: Ipv4Addr) -> Result<(), NetlinkError> {
+pub(crate) fn forget_flows_to(socket: &mut NetlinkSocket, container: Ipv4Addr) -> Result<(), NetlinkError> {
     let mut request = generic_header();
     push_nested(&mut request, CTA_TUPLE_REPLY, |tuple| {
         push_nested(tuple, CTA_TUPLE_IP, |ip| push_attribute(ip, CTA_IP_V4_SRC, &container.octets()));
         push_protocol(tuple, None);
     });
     push_filter(&mut request, 0, BY_SOURCE | BY_PROTOCOL);
-    forget(&request, |_| true)
+    forget(socket, &request, |_| true)
 }
 
 /// Forgets the UDP flows to `port` of one of `addresses` of this host.
-pub(crate) fn forget_flows_from_outside(addresses: &[Ipv4Addr], port: u16) -> Result<(), NetlinkError> {
+pub(crate) fn forget_flows_from_outside(
+    socket: &mut NetlinkSocket,
+    addresses: &[Ipv4Addr],
+    port: u16,
+) -> Result<(), NetlinkError> {
     let mut request = generic_header();
     push_nested(&mut request, CTA_TUPLE_ORIG, |tuple| push_protocol(tuple, Some(port)));
     push_filter(&mut request, BY_PROTOCOL | BY_DESTINATION_PORT, 0);
-    forget(&request, |original| {
+    forget(socket, &request, |original| {
         let destination = attribute(original, CTA_TUPLE_IP).and_then(|ip| attribute(ip, CTA_IP_V4_DST));
         addresses.iter().any(|address| destination == Some(&address.octets()[..]))
     })
 }
 
-fn forget(request: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), NetlinkError> {
-    let mut socket = NetlinkSocket::open(NETLINK_NETFILTER)?;
+fn forget(
+    socket: &mut NetlinkSocket,
+    request: &[u8],
+    wanted: impl Fn(&[u8]) -> bool,
+) -> Result<(), NetlinkError> {
     for flow in socket.dump(IPCTNL_MSG_CT_GET, request)? {
         let attributes = flow.get(HEADER..).unwrap_or_default();
         let Some(original) = attribute(attributes, CTA_TUPLE_ORIG).filter(|tuple| wanted(tuple)) else {

@@ -167,6 +167,7 @@ fn many_at_once() {
             for task in tasks {
                 task.await.unwrap();
             }
+            networks.settle().await.unwrap();
         });
         world.assert_no_containers();
     });
@@ -332,8 +333,9 @@ fn cost_of_an_endpoint() {
             world.acquire(&networks, request);
             acquired.push(start.elapsed());
             let start = std::time::Instant::now();
-            world.release(&networks, round);
+            world.wait(networks.release(&id(round))).unwrap();
             released.push(start.elapsed());
+            world.wait(networks.settle()).unwrap();
         }
         for (what, mut times) in [("acquire", acquired.split_off(5)), ("release", released.split_off(5))] {
             times.sort();

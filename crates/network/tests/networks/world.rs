@@ -138,6 +138,7 @@ impl World {
 
     pub fn release(&self, networks: &Networks, container: u8) {
         self.wait(networks.release(&id(container))).unwrap();
+        self.wait(networks.settle()).unwrap();
     }
 
     pub fn pins(&self) -> Vec<PathBuf> {
