@@ -6,10 +6,12 @@
 mod acquire;
 mod reconcile;
 mod release;
+mod stock;
 
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ipnet::Ipv4Net;
@@ -36,6 +38,9 @@ pub(crate) struct Fabric {
     /// The link group they are removed by; nobody else's, as far as a hash can tell.
     retired_group: u32,
     removing: Mutex<()>,
+    stock: Mutex<Vec<stock::Ready>>,
+    stock_size: AtomicUsize,
+    refilling: Mutex<()>,
     /// Held shared by what works on one endpoint, alone by what looks at all of them.
     gate: RwLock<()>,
 }
@@ -67,6 +72,9 @@ impl Fabric {
             bridge: Mutex::default(),
             retired: Mutex::default(),
             removing: Mutex::default(),
+            stock: Mutex::default(),
+            stock_size: AtomicUsize::new(0),
+            refilling: Mutex::default(),
             gate: RwLock::default(),
         })
     }
