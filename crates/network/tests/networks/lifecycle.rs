@@ -316,6 +316,8 @@ fn says_what_to_install() {
         assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
         assert!(error.to_string().contains("install the package nftables"), "{error}");
         assert_eq!(world.rows.len(), 0);
+        assert_eq!(links("ross"), Vec::<String>::new(), "no bridge without rules");
+        assert_eq!(fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim(), "0");
         world.acquire(&networks, request(1, NetworkMode::None));
     });
 }
