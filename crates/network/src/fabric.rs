@@ -58,7 +58,7 @@ impl Fabric {
         let ledger = Ledger::default();
         let firewall = Firewall::new(&config.bridge);
         for record in config.records.endpoints()? {
-            firewall.expect(release::elements_of(&record));
+            firewall.remember(release::elements_of(&record));
             ledger.restore(record);
         }
         // An alias has at most 255 bytes (IFALIASZ).

@@ -126,12 +126,12 @@ impl Fabric {
         }
         self.firewall.publish(&elements)?;
         let udp = lease.record.endpoint.ports.iter().filter(|port| port.protocol == Protocol::Udp);
-        let mut udp = udp.map(|port| port.host_port).peekable();
-        if udp.peek().is_some() {
+        let udp: Vec<u16> = udp.map(|port| port.host_port).collect();
+        if !udp.is_empty() {
             let addresses = host.addresses().map_err(|error| Error::io("list addresses", error))?;
             let addresses: Vec<_> = addresses.into_iter().map(|(_, address)| address.addr()).collect();
             // Only a client that was sending before would notice.
-            if let Err(error) = self.firewall.forget_flows_from_outside(&addresses, udp) {
+            if let Err(error) = self.firewall.forget_flows_from_outside(&addresses, &udp) {
                 tracing::warn!(?error, "clients of a published port may have to begin anew");
             }
         }

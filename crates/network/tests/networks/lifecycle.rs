@@ -10,6 +10,7 @@ use crate::world::{
 };
 use ross_network::{EndpointRequest, HostAddress, NetworkConfig, NetworkMode, Networks, Protocol};
 use ross_types::ErrorKind;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[test]
 fn nothing_is_left() {
@@ -319,6 +320,28 @@ fn says_what_to_install() {
         assert_eq!(links("ross"), Vec::<String>::new(), "no bridge without rules");
         assert_eq!(fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim(), "0");
         world.acquire(&networks, request(1, NetworkMode::None));
+    });
+}
+
+/// More ports than one netlink message holds, and more sockets than a process may open at first.
+#[test]
+fn a_range_of_ports() {
+    in_own_world(|world| {
+        let ours = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: ours.maximum, ..ours }).unwrap();
+        let networks = world.open();
+        let range = 10_000..11_500;
+        let ports: Vec<_> = range.map(|number| port(None, number, number, Protocol::Udp)).collect();
+        let one = world.acquire(&networks, with_ports(1, ports));
+        assert_eq!(one.ports.len(), 1_500);
+        assert_eq!(elements().len(), 1_500);
+        Place::Container(&one).serve(11_499);
+        let outside = Place::Namespace(&world.outside);
+        assert_eq!(outside.seen_as_udp((UPLINK, 11_499)).unwrap(), OUTSIDE);
+        // Some are gone already: the rest still goes.
+        run("nft delete element inet ross published4 { udp . 10500 }");
+        world.release(&networks, 1);
+        world.assert_no_containers();
     });
 }
 
