@@ -22,6 +22,8 @@ impl Fabric {
         let records = self.ledger.records();
         failures.extend(self.remove_stray_pins(&records).err());
         failures.extend(self.remove_stray_links(&records).err());
+        self.drain();
+        failures.extend(self.remove_retired().err());
         failures.extend(self.repair(&records).err());
         if failures.is_empty() { Ok(()) } else { Err(Error::several("reconcile networks", failures)) }
     }
@@ -29,6 +31,8 @@ impl Fabric {
     /// For an orderly end: what is shared goes when nobody uses it.
     pub(crate) fn close(&self) -> Result<(), Error> {
         let _alone = self.enter_alone();
+        self.drain();
+        self.remove_retired()?;
         let used = self.ledger.records().iter().any(|record| record.mode == NetworkMode::Bridge);
         if used { Ok(()) } else { self.remove_bridge() }
     }
