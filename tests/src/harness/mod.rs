@@ -1,0 +1,15 @@
+//! What every case stands on: needs, the bed with a daemon of its own, assertions, the search for leftovers.
+
+mod bed;
+mod leftovers;
+mod liar;
+mod needs;
+mod outcome;
+mod runner;
+
+pub use bed::{Bed, Daemon};
+pub use leftovers::Leftovers;
+pub use liar::{Liar, Lie};
+pub use needs::Need;
+pub use outcome::Output;
+pub use runner::{Case, Options, run};

@@ -1,0 +1,11 @@
+//! The cases, by what they are about.
+
+mod bad_input;
+mod images;
+mod lifecycle;
+mod limits;
+mod list;
+mod network;
+mod run;
+
+pub use list::all;
