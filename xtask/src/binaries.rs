@@ -18,25 +18,22 @@ pub struct Binaries {
     pub dir: PathBuf,
 }
 
-impl Binaries {
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
-    }
-}
-
 /// Builds all four into `target/release`.
 pub fn build() -> Result<Binaries> {
-    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     cargo(&["build", "--release", "-p", "ross", "-p", "rossd"], "")?;
-    cargo(
-        &["build", "--release", "-p", "ross-shim", "-p", "ross-runtime", "--bins", "--target", &triple],
-        STATIC_FLAGS,
-    )?;
+    let built = build_static(&["-p", "ross-shim", "-p", "ross-runtime", "--bins"])?;
     let dir = target_dir().join("release");
     for name in ["ross-shim", "ross-runtime"] {
-        replace(&target_dir().join(&triple).join("release").join(name), &dir.join(name))?;
+        replace(&built.join(name), &dir.join(name))?;
     }
     Ok(Binaries { dir })
+}
+
+/// Builds static release programs; answers the folder they are in.
+pub fn build_static(what: &[&str]) -> Result<PathBuf> {
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    cargo(&[&["build", "--release", "--target", &triple], what].concat(), STATIC_FLAGS)?;
+    Ok(target_dir().join(triple).join("release"))
 }
 
 /// Cargo's target folder of this workspace.

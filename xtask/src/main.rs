@@ -10,8 +10,6 @@ mod binaries;
 mod host;
 mod isolate;
 mod quickstart;
-mod registry;
-mod server;
 mod test;
 mod tidy;
 mod vm;

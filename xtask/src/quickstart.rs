@@ -12,9 +12,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rootfs_fixtures::{Compression, Flavour, Registry, Server, free_port};
 
-use crate::registry::{Registry, free_port};
-use crate::server::Server;
 use crate::{binaries, host, isolate};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,7 +54,8 @@ struct Tour {
 impl Tour {
     fn walk(&self) -> Result<()> {
         let rossd = self.step("start rossd", |tour| tour.start_daemon())?;
-        let fixture = self.step("make a busybox image", |_| rootfs_fixtures::busybox())?;
+        let fixture =
+            self.step("make a busybox image", |_| rootfs_fixtures::busybox(Compression::Gzip, Flavour::Oci))?;
         let registry = match host::find(host::REGISTRY.name) {
             Some(_) => Some(self.step("start a registry on loopback", |tour| Registry::start(&tour.dir))?),
             None => None,

@@ -10,5 +10,7 @@ mod engine;
 mod error;
 pub mod model;
 
-pub use engine::{AttachInput, AttachOutput, AttachSession, Engine, EngineConfig, ExitWait, LogStream, StatsStream};
+pub use engine::{
+    AttachInput, AttachOutput, AttachSession, Engine, EngineConfig, ExitWait, LogStream, StatsStream,
+};
 pub use error::{EngineError, Result};

@@ -1,5 +1,3 @@
-//! Placeholder.
-pub mod inode;
 //! One safe function per kernel operation that rustix and nix do not offer safely.
 //!
 //! The only crate of ross with `unsafe`. Functions return [`rustix::io::Errno`] and never allocate, lock or log
@@ -15,9 +13,11 @@ pub mod exec;
 pub mod fd;
 pub mod heap;
 pub mod inherit;
+pub mod inode;
 pub mod keyring;
 pub mod memfd;
 pub mod mount;
+pub mod netns;
 pub mod ns;
 pub mod personality;
 pub mod pidfd;
@@ -25,15 +25,3 @@ pub mod seccomp;
 pub mod signal;
 
 pub use error::SysError;
-//! One safe function per kernel operation that rustix does not offer safely. The only crate with `unsafe`.
-#![deny(missing_docs)]
-
-pub mod netns;
-//! One safe function per kernel operation that rustix does not offer safely; the only crate with unsafe code.
-
-#![allow(unsafe_code, reason = "the one crate for it")]
-#![deny(missing_docs)]
-
-pub mod bpf;
-pub mod memfd;
-pub mod seccomp;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rootfs_fixtures::{Compression, Flavour};
 use tempfile::TempDir;
 
 use super::Output;
@@ -61,7 +62,8 @@ impl Bed {
             let daemon = Daemon::start(&self.bin, &self.dir.path().join("daemon"))?;
             let archive = self.dir.path().join("busybox.tar");
             if !archive.exists() {
-                rootfs_fixtures::busybox()?.write_oci_archive(&archive, "busybox:latest")?;
+                let image = rootfs_fixtures::busybox(Compression::Gzip, Flavour::Docker)?;
+                fs::write(&archive, image.docker_archive("busybox:latest"))?;
             }
             daemon.ross(&["load", "-i", &archive.to_string_lossy()])?.ok()?;
             self.daemon = Some(daemon);

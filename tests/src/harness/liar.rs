@@ -51,7 +51,12 @@ impl Liar {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?.to_string();
         let stop = Arc::new(AtomicBool::new(false));
-        let server = Arc::new(Server { image: Content::of(image), lie, asked: AtomicU32::new(0), stop: Arc::clone(&stop) });
+        let server = Arc::new(Server {
+            image: Content::of(image),
+            lie,
+            asked: AtomicU32::new(0),
+            stop: Arc::clone(&stop),
+        });
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if server.stop.load(Ordering::Relaxed) {
@@ -126,7 +131,14 @@ impl Server {
     fn answer(&self, mut stream: &TcpStream, request: &Request) -> std::io::Result<()> {
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         match self.lie {
-            Lie::Status(status) => return plain(stream, status, "", b"{\"errors\":[{\"code\":\"X\",\"message\":\"a reason\"}]}"),
+            Lie::Status(status) => {
+                return plain(
+                    stream,
+                    status,
+                    "",
+                    b"{\"errors\":[{\"code\":\"X\",\"message\":\"a reason\"}]}",
+                );
+            }
             Lie::Throttled if asked == 0 => return plain(stream, 429, "Retry-After: 1\r\n", b""),
             Lie::Flaky if asked < 2 => return plain(stream, 500, "", b""),
             Lie::RedirectLoop if request.path.contains("/blobs/") => {
@@ -162,7 +174,11 @@ impl Server {
                 let rest = &bytes[start.min(bytes.len())..];
                 let status = if request.range_start.is_some() { 206 } else { 200 };
                 let third = (bytes.len() / 3).max(1);
-                if rest.len() <= third { plain_range(stream, status, rest, start, bytes.len()) } else { cut_range(stream, status, rest, third, start, bytes.len()) }
+                if rest.len() <= third {
+                    plain_range(stream, status, rest, start, bytes.len())
+                } else {
+                    cut_range(stream, status, rest, third, start, bytes.len())
+                }
             }
             Lie::Stalled => {
                 write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len())?;
@@ -191,7 +207,11 @@ impl Server {
                 stream.write_all(b"0\r\n\r\n")
             }
             _ if request.method == "HEAD" => {
-                write!(stream, "HTTP/1.1 200 OK\r\n{kind}Content-Length: {}\r\n\r\n", self.image.manifest.len())
+                write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\n{kind}Content-Length: {}\r\n\r\n",
+                    self.image.manifest.len()
+                )
             }
             _ => plain(stream, 200, &kind, &self.image.manifest),
         }
@@ -229,12 +249,25 @@ fn cut(mut stream: &TcpStream, status: u16, body: &[u8], after: usize) -> std::i
     Err(std::io::ErrorKind::ConnectionAborted.into())
 }
 
-fn plain_range(stream: &TcpStream, status: u16, body: &[u8], start: usize, total: usize) -> std::io::Result<()> {
+fn plain_range(
+    stream: &TcpStream,
+    status: u16,
+    body: &[u8],
+    start: usize,
+    total: usize,
+) -> std::io::Result<()> {
     let range = format!("Content-Range: bytes {start}-{}/{total}\r\n", total.saturating_sub(1));
     plain(stream, status, &range, body)
 }
 
-fn cut_range(mut stream: &TcpStream, status: u16, body: &[u8], after: usize, start: usize, total: usize) -> std::io::Result<()> {
+fn cut_range(
+    mut stream: &TcpStream,
+    status: u16,
+    body: &[u8],
+    after: usize,
+    start: usize,
+    total: usize,
+) -> std::io::Result<()> {
     write!(
         stream,
         "HTTP/1.1 {status} X\r\nContent-Range: bytes {start}-{}/{total}\r\nContent-Length: {}\r\n\r\n",

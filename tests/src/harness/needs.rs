@@ -24,13 +24,12 @@ impl Need {
     pub fn missing(&self) -> Option<String> {
         match *self {
             Self::Controller(name) => {
-                let roots =
-                    ["/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/unified/cgroup.controllers"];
-                let known =
-                    roots.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
-                let there = known.split_ascii_whitespace().any(|controller| controller == name);
-                (!there).then(|| format!("this host's cgroup v2 has no {name} controller"))
+                (!has_controller(name)).then(|| format!("this host's cgroup v2 has no {name} controller"))
             }
+            Self::NoController(name) => {
+                has_controller(name).then(|| format!("this host's cgroup v2 has the {name} controller"))
+            }
+            Self::Path(path) => (!Path::new(path).exists()).then(|| format!("this host has no {path}")),
             Self::Program(name, package) => {
                 let dirs = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
                 let there = dirs.iter().any(|dir| Path::new(dir).join(name).is_file());

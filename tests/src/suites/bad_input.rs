@@ -138,10 +138,7 @@ fn failed_start(bed: &mut Bed) -> Result<()> {
     bed.daemon()?;
     bed.ross(&["run", "--rm", "busybox", "true"])?.ok()?;
     let before = Leftovers::look()?;
-    for args in [
-        &["/nope"][..],
-        &["/etc/passwd"],
-    ] {
+    for args in [&["/nope"][..], &["/etc/passwd"]] {
         let name = bed.name("fails");
         let run = [&["run", "-d", "--name", &name, "-p", "18090:80", "busybox"], args].concat();
         let answer = bed.ross(&run)?;

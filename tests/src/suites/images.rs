@@ -45,7 +45,9 @@ fn pull(bed: &mut Bed) -> Result<()> {
     // `run` pulls what is missing, and says so on stderr only.
     bed.ross(&["run", "--rm", &reference, "echo", "again"])?.ok()?.prints("again")?;
     bed.ross(&["rmi", &reference])?.ok()?;
-    bed.ross(&["run", "--rm", "--pull", "never", &reference, "true"])?.exits(125)?.complains(&[&reference])?;
+    bed.ross(&["run", "--rm", "--pull", "never", &reference, "true"])?
+        .exits(125)?
+        .complains(&[&reference])?;
     Ok(())
 }
 
@@ -66,7 +68,9 @@ fn flavours(bed: &mut Bed) -> Result<()> {
         let image = rootfs_fixtures::busybox_with(&config, compression, flavour)?;
         rootfs_fixtures::push(&image, &registry.address(), "flavours", &tag)?;
         let reference = format!("{}/flavours:{tag}", registry.address());
-        bed.ross(&["run", "--rm", &reference, "sh", "-c", "echo $FLAVOUR"])?.ok()?.prints(&number.to_string())?;
+        bed.ross(&["run", "--rm", &reference, "sh", "-c", "echo $FLAVOUR"])?
+            .ok()?
+            .prints(&number.to_string())?;
         bed.ross(&["rmi", &reference])?.ok()?;
     }
     Ok(())
@@ -102,7 +106,7 @@ fn digest(bed: &mut Bed) -> Result<()> {
 
 fn many_layers(bed: &mut Bed) -> Result<()> {
     let registry = registry(bed)?;
-    let image = rootfs_fixtures::many_layers(Compression::Gzip);
+    let image = rootfs_fixtures::many_layers(52, Flavour::Oci);
     rootfs_fixtures::push(&image, &registry.address(), "layers", "1")?;
     let reference = format!("{}/layers:1", registry.address());
     let own = bed.own_daemon()?;
@@ -113,7 +117,8 @@ fn many_layers(bed: &mut Bed) -> Result<()> {
     own.ross(&["rmi", &reference])?.ok()?;
     // Nothing of it stays on the disk.
     for folder in ["layers", "blobs/sha256"] {
-        let left = fs::read_dir(own.root().join(folder))?.flatten().filter(|entry| entry.file_name() != "l").count();
+        let left =
+            fs::read_dir(own.root().join(folder))?.flatten().filter(|entry| entry.file_name() != "l").count();
         ensure!(left == 0, "{left} entries stay in {folder} after the only image is removed");
     }
     own.stop()
@@ -123,8 +128,12 @@ fn shared(bed: &mut Bed) -> Result<()> {
     let registry = registry(bed)?;
     let base = rootfs_fixtures::busybox(Compression::Gzip, Flavour::Oci)?;
     let mut layers = base.layers.clone();
-    layers.push(rootfs_fixtures::Layer::new(&[rootfs_fixtures::Entry::file("on-top", "more")], Compression::Gzip));
-    let top = rootfs_fixtures::Image::new(layers, &serde_json::json!({"Cmd": ["cat", "/on-top"]}), Flavour::Oci);
+    layers.push(rootfs_fixtures::Layer::new(
+        &[rootfs_fixtures::Entry::file("on-top", "more")],
+        Compression::Gzip,
+    ));
+    let top =
+        rootfs_fixtures::Image::new(layers, &serde_json::json!({"Cmd": ["cat", "/on-top"]}), Flavour::Oci);
     rootfs_fixtures::push(&base, &registry.address(), "base", "1")?;
     rootfs_fixtures::push(&top, &registry.address(), "top", "1")?;
     let own = bed.own_daemon()?;
@@ -144,7 +153,9 @@ fn load(bed: &mut Bed) -> Result<()> {
         Compression::Gzip,
         Flavour::Docker,
     )?;
-    for (name, archive) in [("oci", image.oci_archive("loaded:oci")), ("docker", image.docker_archive("loaded:docker"))] {
+    for (name, archive) in
+        [("oci", image.oci_archive("loaded:oci")), ("docker", image.docker_archive("loaded:docker"))]
+    {
         let path = dir.join(name);
         fs::write(&path, &archive)?;
         let reference = format!("loaded:{name}");
@@ -165,7 +176,8 @@ fn names(bed: &mut Bed) -> Result<()> {
     listed.says("REPOSITORY")?.says("team/copy")?;
     let out = bed.ross(&["images", "--format", "json"])?.ok()?;
     let list: serde_json::Value = serde_json::from_str(&out.stdout)?;
-    let image = list.as_array().and_then(|all| all.iter().find(|one| one.to_string().contains("team/copy:2")));
+    let image =
+        list.as_array().and_then(|all| all.iter().find(|one| one.to_string().contains("team/copy:2")));
     let id = image.context("team/copy:2 is not listed")?["id"].as_str().unwrap_or_default().to_owned();
     bed.ross(&["run", "--rm", &id["sha256:".len()..][..10], "echo", "by id"])?.ok()?.prints("by id")?;
     bed.ross(&["image", "inspect", "team/copy:2"])?.ok()?.says(&id)?;

@@ -7,5 +7,7 @@ mod limits;
 mod list;
 mod network;
 mod run;
+mod runtime;
+mod terminal;
 
 pub use list::all;

@@ -57,7 +57,9 @@ fn get(address: SocketAddr) -> Result<String> {
         });
         match asked {
             Ok(text) => return Ok(text.lines().next().unwrap_or_default().to_owned()),
-            Err(error) if Instant::now() > deadline => return Err(error).context(format!("GET http://{address}/")),
+            Err(error) if Instant::now() > deadline => {
+                return Err(error).context(format!("GET http://{address}/"));
+            }
             Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
     }
@@ -68,11 +70,21 @@ fn local(port: u16) -> SocketAddr {
 }
 
 fn bridge(bed: &mut Bed) -> Result<()> {
-    let shown = bed.ross(&["run", "--rm", "busybox", "sh", "-c", "ip -4 addr show eth0; ip route; ip addr show lo"])?.ok()?;
+    let shown = bed
+        .ross(&["run", "--rm", "busybox", "sh", "-c", "ip -4 addr show eth0; ip route; ip addr show lo"])?
+        .ok()?;
     for part in ["inet ", "default via", "dev eth0", "127.0.0.1/8", "state UP"] {
         shown.clone().says(part)?;
     }
-    bed.ross(&["run", "--rm", "busybox", "sh", "-c", "ping -c 1 -W 5 $(ip route | awk '/default/{print $3}')"])?.ok()?;
+    bed.ross(&[
+        "run",
+        "--rm",
+        "busybox",
+        "sh",
+        "-c",
+        "ping -c 1 -W 5 $(ip route | awk '/default/{print $3}')",
+    ])?
+    .ok()?;
     Ok(())
 }
 
@@ -80,11 +92,25 @@ fn neighbours(bed: &mut Bed) -> Result<()> {
     let name = bed.name("server");
     serve(bed, &name, &[])?;
     let address = address_of(bed, &name)?;
-    let fetch = format!("for i in 1 2 3 4 5 6 7 8 9; do wget -q -O - http://{address}/ && exit 0; sleep 0.2; done; exit 1");
+    let fetch = format!(
+        "for i in 1 2 3 4 5 6 7 8 9; do wget -q -O - http://{address}/ && exit 0; sleep 0.2; done; exit 1"
+    );
     bed.ross(&["run", "--rm", "busybox", "sh", "-c", &fetch])?.ok()?;
     // A container that shares the other's network sees the server on loopback.
     let shared = format!("container:{name}");
-    bed.ross(&["run", "--rm", "--network", &shared, "busybox", "wget", "-q", "-O", "-", "http://127.0.0.1/"])?.ok()?;
+    bed.ross(&[
+        "run",
+        "--rm",
+        "--network",
+        &shared,
+        "busybox",
+        "wget",
+        "-q",
+        "-O",
+        "-",
+        "http://127.0.0.1/",
+    ])?
+    .ok()?;
     remove(bed, &[&name])
 }
 
@@ -97,20 +123,40 @@ fn published_tcp(bed: &mut Bed) -> Result<()> {
     let list: serde_json::Value = serde_json::from_str(&out.stdout)?;
     let ports = list[0]["ports"].as_array().cloned().unwrap_or_default();
     let numbers: Vec<u64> = ports.iter().filter_map(|port| port["host_port"].as_u64()).collect();
-    let ephemeral = numbers.iter().find(|port| **port != 18080 && **port != 0).context("no ephemeral port")?;
+    let ephemeral =
+        numbers.iter().find(|port| **port != 18080 && **port != 0).context("no ephemeral port")?;
     ensure!(get(local(u16::try_from(*ephemeral)?))?.contains("200"));
     bed.ross(&["ps"])?.ok()?.says("18080->80/tcp")?;
     // By hairpin: another container, through the bridge's own address.
     let hairpin = "wget -q -O - http://$(ip route | awk '/default/{print $3}'):18080/";
     bed.ross(&["run", "--rm", "busybox", "sh", "-c", hairpin])?.ok()?;
     remove(bed, &[&name])?;
-    ensure!(TcpStream::connect_timeout(&local(18080), Duration::from_secs(2)).is_err(), "the port is still open");
+    ensure!(
+        TcpStream::connect_timeout(&local(18080), Duration::from_secs(2)).is_err(),
+        "the port is still open"
+    );
     Ok(())
 }
 
 fn published_udp(bed: &mut Bed) -> Result<()> {
     let name = bed.name("udp");
-    bed.ross(&["run", "-d", "--name", &name, "-p", "15353:5353/udp", "busybox", "nc", "-u", "-l", "-p", "5353", "-e", "cat"])?.ok()?;
+    bed.ross(&[
+        "run",
+        "-d",
+        "--name",
+        &name,
+        "-p",
+        "15353:5353/udp",
+        "busybox",
+        "nc",
+        "-u",
+        "-l",
+        "-p",
+        "5353",
+        "-e",
+        "cat",
+    ])?
+    .ok()?;
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_read_timeout(Some(Duration::from_millis(200)))?;
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -143,13 +189,17 @@ fn busy_port(bed: &mut Bed) -> Result<()> {
     let publish = format!("{port}:80");
     let name = bed.name("busy");
     let words = [&port.to_string()[..], "already"];
-    bed.ross(&["run", "-d", "--name", &name, "-p", &publish, "busybox", "sleep", "1000"])?.exits(125)?.complains(&words)?;
+    bed.ross(&["run", "-d", "--name", &name, "-p", &publish, "busybox", "sleep", "1000"])?
+        .exits(125)?
+        .complains(&words)?;
     // It stays created, and starts once the port is free.
     bed.ross(&["ps", "-a", "--filter", &format!("name={name}")])?.ok()?.says("Created")?;
     drop(listener);
     bed.ross(&["start", &name])?.ok()?;
     let other = bed.name("busy-too");
-    bed.ross(&["run", "-d", "--name", &other, "-p", &publish, "busybox", "true"])?.exits(125)?.complains(&words)?;
+    bed.ross(&["run", "-d", "--name", &other, "-p", &publish, "busybox", "true"])?
+        .exits(125)?
+        .complains(&words)?;
     remove(bed, &[&name, &other])
 }
 
@@ -206,7 +256,9 @@ impl Listener {
 
 impl Drop for Uplink {
     fn drop(&mut self) {
-        let _ = sh("ip netns del rt-world; ip link del rt-uplink 2>/dev/null; rmdir /run/netns 2>/dev/null; true");
+        let _ = sh(
+            "ip netns del rt-world; ip link del rt-uplink 2>/dev/null; rmdir /run/netns 2>/dev/null; true",
+        );
     }
 }
 
@@ -217,19 +269,38 @@ fn sh(script: &str) -> Result<()> {
 }
 
 fn none_and_host(bed: &mut Bed) -> Result<()> {
-    bed.ross(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", "ls /sys/class/net"])?.ok()?.prints("lo")?;
+    bed.ross(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", "ls /sys/class/net"])?
+        .ok()?
+        .prints("lo")?;
     bed.ross(&["run", "--rm", "--network", "none", "busybox", "ping", "-c", "1", "127.0.0.1"])?.ok()?;
     let host = std::fs::read_link("/proc/self/ns/net")?.to_string_lossy().into_owned();
-    bed.ross(&["run", "--rm", "--network", "host", "busybox", "readlink", "/proc/self/ns/net"])?.ok()?.prints(&host)?;
-    bed.ross(&["run", "--rm", "--network", "no-such-network", "busybox", "true"])?.exits(125)?.complains(&["no-such-network"])?;
+    bed.ross(&["run", "--rm", "--network", "host", "busybox", "readlink", "/proc/self/ns/net"])?
+        .ok()?
+        .prints(&host)?;
+    bed.ross(&["run", "--rm", "--network", "no-such-network", "busybox", "true"])?
+        .exits(125)?
+        .complains(&["no-such-network"])?;
     Ok(())
 }
 
 fn names(bed: &mut Bed) -> Result<()> {
-    let args = ["--name", "named", "-h", "box", "--add-host", "db:10.1.2.3", "--dns", "192.0.2.53", "--dns-search", "example.test"];
+    let args = [
+        "--name",
+        "named",
+        "-h",
+        "box",
+        "--add-host",
+        "db:10.1.2.3",
+        "--dns",
+        "192.0.2.53",
+        "--dns-search",
+        "example.test",
+    ];
     let show = ["busybox", "cat", "/etc/hosts", "/etc/resolv.conf", "/etc/hostname"];
     let shown = bed.ross(&[&["run", "--rm"], &args[..], &show].concat())?.ok()?;
-    for part in ["127.0.0.1", "localhost", "box", "10.1.2.3\tdb", "nameserver 192.0.2.53", "search example.test"] {
+    for part in
+        ["127.0.0.1", "localhost", "box", "10.1.2.3\tdb", "nameserver 192.0.2.53", "search example.test"]
+    {
         shown.clone().says(part)?;
     }
     bed.ross(&["run", "--rm", "-h", "box", "busybox", "sh", "-c", "ping -c 1 -W 5 box"])?.ok()?;
@@ -263,7 +334,9 @@ fn after_crash(bed: &mut Bed) -> Result<()> {
     bed.daemon()?.crash_and_restart()?;
     ensure!(get(local(18084))?.contains("200"), "the published port is gone after kill -9");
     let other = bed.name("crash-too");
-    bed.ross(&["run", "-d", "--name", &other, "-p", "18084:80", "busybox", "true"])?.exits(125)?.complains(&["18084"])?;
+    bed.ross(&["run", "-d", "--name", &other, "-p", "18084:80", "busybox", "true"])?
+        .exits(125)?
+        .complains(&["18084"])?;
     // Addresses are not handed out twice.
     let again = bed.name("fresh");
     serve(bed, &again, &[])?;

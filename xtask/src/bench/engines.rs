@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use rootfs_fixtures::Server;
 
 use super::Place;
 use super::sample::command;
 use crate::host;
-use crate::server::Server;
 
 /// An engine with its daemons running.
 #[derive(Debug)]

@@ -4,16 +4,21 @@ use std::collections::HashSet;
 use std::fs;
 
 use anyhow::{Context, Result};
+use rootfs_fixtures::{Compression, Flavour, Registry};
 
 use super::Place;
 use super::engines::{self, Engine, Kind};
-use crate::registry::Registry;
 
 const CONTAINERS: usize = 20;
 
 pub fn measure(place: &Place) -> Result<String> {
     let registry = Registry::start(&place.folder("registry")?)?;
-    rootfs_fixtures::push(&rootfs_fixtures::busybox()?, &registry.address(), "bench/busybox", "1")?;
+    rootfs_fixtures::push(
+        &rootfs_fixtures::busybox(Compression::Gzip, Flavour::Oci)?,
+        &registry.address(),
+        "bench/busybox",
+        "1",
+    )?;
     let image = format!("{}/bench/busybox:1", registry.address());
     let mut text = format!(
         "### memory: PSS in KiB, {CONTAINERS} containers running\n\n| | supervisors, each | daemons idle | daemons with {CONTAINERS} |\n|---|---|---|---|\n"

@@ -76,7 +76,8 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
         host::install(PEERS)?;
     }
     let bin = binaries::build()?.dir;
-    binaries::cargo(&["build", "--release", "-p", "ross-runtime", "--example", "floor"], "")?;
+    let floor = binaries::build_static(&["-p", "ross-runtime", "--example", "floor"])?.join("examples/floor");
+    std::fs::copy(&floor, bin.join("floor")).context("copy the floor")?;
     let report = binaries::target_dir().join("bench.md");
     let _ = std::fs::remove_file(&report);
     let samples = options.samples.to_string();

@@ -1,15 +1,15 @@
 //! Pull and unpack from a registry on loopback, nothing there before: by each engine, and by skopeo + umoci.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use rootfs_fixtures::{Compression, Flavour, Registry};
 
 use super::engines;
 use super::sample::{Contender, command, compare};
 use super::{Place, report};
 use crate::host;
-use crate::registry::Registry;
 
 /// Small files of the second image.
 const SMALL_FILES: usize = 30_000;
@@ -17,11 +17,11 @@ const SMALL_FILES: usize = 30_000;
 pub fn measure(place: &Place) -> Result<String> {
     let registry = Registry::start(&place.folder("registry")?)?;
     let images = [
-        ("pull and unpack: many layers", "bench/layers", rootfs_fixtures::many_layers()?),
+        ("pull and unpack: many layers", "bench/layers", rootfs_fixtures::many_layers(52, Flavour::Oci)),
         (
             "pull and unpack: 30,000 small files",
             "bench/files",
-            rootfs_fixtures::many_small_files(SMALL_FILES)?,
+            rootfs_fixtures::many_small_files(SMALL_FILES, Compression::Gzip),
         ),
     ];
     let engines = engines::start_all(place);
@@ -41,7 +41,7 @@ pub fn measure(place: &Place) -> Result<String> {
             .collect();
         if let (Some(skopeo), Some(umoci)) = (host::find("skopeo"), host::find("umoci")) {
             let dir = place.folder("umoci")?;
-            contenders.push(skopeo_and_umoci(&skopeo, &umoci, dir, &reference));
+            contenders.push(skopeo_and_umoci(skopeo, umoci, &dir, &reference));
         }
         let measured = compare(contenders, place.samples);
         text.push_str(&report::table(title, &measured, "ross"));
@@ -50,19 +50,14 @@ pub fn measure(place: &Place) -> Result<String> {
     Ok(text)
 }
 
-fn skopeo_and_umoci<'a>(
-    skopeo: &'a Path,
-    umoci: &'a Path,
-    dir: std::path::PathBuf,
-    reference: &'a str,
-) -> Contender<'a> {
+fn skopeo_and_umoci<'a>(skopeo: PathBuf, umoci: PathBuf, dir: &Path, reference: &'a str) -> Contender<'a> {
     let (layout, bundle, log) = (dir.join("layout"), dir.join("bundle"), dir.join("log"));
     let cleaned = [layout.clone(), bundle.clone()];
     Contender {
         name: "skopeo + umoci".to_owned(),
         before: Box::new(|| Ok(())),
         run: Box::new(move || {
-            let mut copy = Command::new(skopeo);
+            let mut copy = Command::new(&skopeo);
             copy.args([
                 "--insecure-policy",
                 "copy",
@@ -71,7 +66,7 @@ fn skopeo_and_umoci<'a>(
             ]);
             copy.arg(format!("oci:{}:1", layout.display()));
             command(copy, &log)?;
-            let mut unpack = Command::new(umoci);
+            let mut unpack = Command::new(&umoci);
             unpack.arg("unpack").arg("--image").arg(format!("{}:1", layout.display())).arg(&bundle);
             command(unpack, &log)
         }),

@@ -1,17 +1,22 @@
 //! `run --rm busybox true` by each engine, with its defaults and without a network.
 
 use anyhow::{Context, Result};
+use rootfs_fixtures::{Compression, Flavour, Registry};
 
 use super::engines::{self, Engine, Kind};
 use super::sample::{Contender, compare};
 use super::{Place, report};
-use crate::registry::Registry;
 
 const REPOSITORY: &str = "bench/busybox";
 
 pub fn measure(place: &Place) -> Result<String> {
     let registry = Registry::start(&place.folder("registry")?)?;
-    rootfs_fixtures::push(&rootfs_fixtures::busybox()?, &registry.address(), REPOSITORY, "1")?;
+    rootfs_fixtures::push(
+        &rootfs_fixtures::busybox(Compression::Gzip, Flavour::Oci)?,
+        &registry.address(),
+        REPOSITORY,
+        "1",
+    )?;
     let image = format!("{}/{REPOSITORY}:1", registry.address());
     let engines = engines::start_all(place);
     for engine in &engines {

@@ -13,7 +13,7 @@ use crate::host;
 
 pub fn measure(place: &Place) -> Result<String> {
     let bundle = bundle(place)?;
-    let floor = place.bin.join("examples/floor");
+    let floor = place.bin.join("floor");
     let mut contenders = vec![Contender::plain("floor", || {
         let mut floor = Command::new(&floor);
         floor.arg(bundle.join("rootfs/bin/true"));

@@ -56,7 +56,8 @@ impl ContainerFilters {
     }
 
     fn add(&mut self, key: &str, value: &str) -> Result<(), EngineError> {
-        let invalid = |reason: &str| EngineError::invalid(&format!("filter `{key}`"), format!("`{value}` {reason}"));
+        let invalid =
+            |reason: &str| EngineError::invalid(&format!("filter `{key}`"), format!("`{value}` {reason}"));
         match key {
             "id" => self.ids.push(value.to_owned()),
             "name" => self.names.push(value.strip_prefix('/').unwrap_or(value).to_owned()),

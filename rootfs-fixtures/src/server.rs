@@ -9,11 +9,15 @@ use anyhow::{Context, Result, bail};
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// A running server.
 #[derive(Debug)]
 pub struct Server(Child);
 
 impl Server {
     /// Starts `command` and waits until `reached` says it answers; a failure carries the last line of `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends, or does not answer in time.
     pub fn start(mut command: Command, log: &Path, reached: impl Fn() -> bool) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut server = Self(command.spawn().with_context(|| format!("start {name}"))?);
@@ -29,6 +33,8 @@ impl Server {
         Ok(server)
     }
 
+    /// Its process id.
+    #[must_use]
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
