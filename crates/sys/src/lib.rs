@@ -11,13 +11,18 @@ pub mod cwd;
 pub mod error;
 pub mod exec;
 pub mod fd;
+pub mod heap;
+pub mod inherit;
+pub mod inode;
 pub mod keyring;
 pub mod memfd;
 pub mod mount;
+pub mod netns;
 pub mod ns;
 pub mod personality;
 pub mod pidfd;
 pub mod seccomp;
+pub mod signal;
 pub mod signalfd;
 
 pub use error::SysError;

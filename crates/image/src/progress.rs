@@ -1,0 +1,56 @@
+//! What a pull or a load tells its caller while it works.
+
+use std::sync::Arc;
+
+use ross_types::Digest;
+
+/// One step of a pull or load. Events of different layers interleave; those of one layer are in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PullEvent {
+    /// The reference is being looked up.
+    Resolving,
+    /// The image's manifest is known; its layers follow as [`LayerState::Waiting`], lowest first.
+    Manifest {
+        /// What the reference resolved to: the digest of a manifest or an index.
+        digest: Digest,
+    },
+    /// A layer has come to a new state, or moved on within one.
+    Layer {
+        /// The digest of the layer's blob.
+        digest: Digest,
+        /// Where it stands.
+        state: LayerState,
+    },
+    /// Everything is on disk and recorded.
+    Done,
+}
+
+/// Where a layer of a pull or load stands. Counts are bytes of the blob as transferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerState {
+    /// It waits for its turn, or for another pull that is fetching the same layer.
+    Waiting,
+    /// Bytes arrive and are unpacked as they come.
+    Downloading {
+        /// Bytes received, those of an earlier attempt included.
+        done: u64,
+        /// The size of the blob.
+        total: u64,
+    },
+    /// All bytes are here; the digest is compared and the blob made durable.
+    Verifying,
+    /// The rest of the blob is being unpacked.
+    Extracting {
+        /// Bytes unpacked.
+        done: u64,
+        /// The size of the blob.
+        total: u64,
+    },
+    /// It was here already.
+    Exists,
+    /// It is unpacked and durable.
+    Done,
+}
+
+/// Takes the events of one pull or load, from several threads; it must not block.
+pub type ProgressSink = Arc<dyn Fn(PullEvent) + Send + Sync>;
