@@ -168,6 +168,12 @@ impl ImageStore {
         Ok(Hold { lease })
     }
 
+    /// Waits until no pull, load or hold is in flight, abandoned ones that are still clearing up included: before the
+    /// process ends, or the root is opened again.
+    pub async fn idle(&self) {
+        self.inner.leases.idle().await;
+    }
+
     /// Writable roots over the layers of images.
     #[must_use]
     pub fn snapshots(&self) -> &Snapshots {

@@ -235,6 +235,7 @@ impl TestStore {
 
     /// The same root opened again, as after a restart.
     pub async fn reopen(mut self) -> Self {
+        tokio::time::timeout(Duration::from_secs(60), self.store.idle()).await.expect("all work ends");
         let root = self.dir.path().to_owned();
         let config = StoreConfig { root, records: self.records.clone(), registries: patient() };
         self.store = ImageStore::open(config).await.unwrap();
