@@ -62,7 +62,11 @@ impl Fabric {
             ledger.restore(record);
         }
         // An alias has at most 255 bytes (IFALIASZ).
-        let owner: String = format!("ross {}", config.state.display()).chars().take(80).collect();
+        let state = config.state.display().to_string();
+        let owner = match state.len() {
+            ..=200 => format!("ross {state}"),
+            _ => format!("ross {:08x}", stable_hash(state.as_bytes())),
+        };
         Ok(Self {
             retired_group: 0x7200_0000 | stable_hash(owner.as_bytes()) >> 8,
             config,

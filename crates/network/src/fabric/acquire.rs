@@ -74,6 +74,7 @@ impl Fabric {
     fn build_on_bridge(&self, request: &EndpointRequest, lease: &mut Lease) -> Result<(), Error> {
         let mut host = Self::host_socket()?;
         let bridge = self.bridge(&mut host)?;
+        let fresh_link = veth::random_name()?;
         // What is in stock has no address or link-layer address of anybody's choice.
         let any = request.ip.is_none() && request.mac.is_none();
         let ready = if any { self.take_ready(&bridge) } else { None };
@@ -83,10 +84,7 @@ impl Fabric {
             (None, None) => self.ledger.lease_address(bridge.subnet, None)?,
         };
         // From here on the record names what is to be undone.
-        let host_link = match &ready {
-            Some(ready) => ready.host_link.clone(),
-            None => veth::random_name()?,
-        };
+        let host_link = ready.as_ref().map_or(fresh_link, |ready| ready.host_link.clone());
         let mac = request.mac.unwrap_or_else(|| ipam::mac_of(address));
         let pin = self.pin_of(&request.container);
         let with_prefix = Ipv4Net::new(address, bridge.subnet.prefix_len()).map(IpNet::V4);

@@ -8,7 +8,6 @@ use ross_types::ContainerId;
 
 use super::Fabric;
 use crate::model::{EndpointRecord, NetworkMode};
-use crate::netlink::route::Change;
 use crate::{Error, namespace, ports, veth};
 
 impl Fabric {
@@ -93,10 +92,8 @@ impl Fabric {
                 && link.name.starts_with(veth::PREFIX)
                 && !leased.contains(link.name.as_str())
         });
-        let changes: Vec<Change> = stray.map(|link| Change::delete_link(&link.name)).collect();
-        if changes.is_empty() {
-            return Ok(());
-        }
-        host.apply(changes).map_err(|error| Error::io("remove stray links", error))
+        let stray: Vec<String> = stray.map(|link| link.name.clone()).collect();
+        // The kernel may be removing them just now, with a namespace whose pin went a moment ago.
+        if stray.is_empty() { Ok(()) } else { veth::remove_all(&mut host, &stray, self.retired_group) }
     }
 }

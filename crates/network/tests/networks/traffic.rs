@@ -185,6 +185,7 @@ fn udp_clients_follow_the_port() {
         drop(warm_up);
         let nobody = ask(&client, target).unwrap_err();
         assert!(matches!(nobody.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused));
+        client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         for container in [1, 2] {
             let endpoint = world.acquire(&networks, publish(container));
             Place::Container(&endpoint).serve(53);
