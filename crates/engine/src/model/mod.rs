@@ -32,6 +32,7 @@ pub use logs::{LogDriver, LogEntry, LogOptions, LogQuery};
 pub use mount::{Mount, MountKind, Propagation};
 pub use namespaces::NamespaceMode;
 pub use network::{ExtraHost, HostAddress, NetworkMode, NetworkOptions, NetworkStatus, PortMapping, PortSpec, Protocol};
+pub(crate) use restart::Backoff;
 pub use restart::RestartPolicy;
 pub use security::{SeccompProfile, SecurityOptions};
 pub use signal::Signal;
