@@ -4,7 +4,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod cgroup;
+pub mod defaults;
 mod options;
+pub mod seccomp;
 pub mod spec;
 
 pub use options::{CgroupDriver, CreateOptions, ExecOptions, Executed, Process, Release, Stdio};

@@ -36,7 +36,7 @@ const F_ALLOW_MULTI: u32 = 1 << 1;
 const F_REPLACE: u32 = 1 << 2;
 
 /// More programs than the kernel allows on one cgroup (`BPF_CGROUP_MAX_PROGS`).
-const MAX_PROGS: usize = 64;
+const MAX_PROGS: u32 = 64;
 
 #[repr(C)]
 #[derive(Default)]
@@ -155,12 +155,12 @@ impl DeviceProgram {
 
 /// The ids of the device programs attached to the cgroup itself (not those of its ancestors).
 pub fn device_programs(cgroup: BorrowedFd<'_>) -> Result<Vec<u32>, Errno> {
-    let mut ids = vec![0_u32; MAX_PROGS];
+    let mut ids = vec![0_u32; MAX_PROGS as usize];
     let mut attr = QueryAttr {
         target_fd: raw(cgroup),
         attach_type: ATTACH_CGROUP_DEVICE,
         prog_ids: ids.as_mut_ptr().expose_provenance() as u64,
-        prog_cnt: MAX_PROGS as u32,
+        prog_cnt: MAX_PROGS,
         ..QueryAttr::default()
     };
     // SAFETY: the kernel writes at most `prog_cnt` ids to `ids`, which is that long, and its answer to

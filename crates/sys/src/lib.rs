@@ -1,8 +1,20 @@
 //! One safe function per kernel operation that rustix does not offer safely; the only crate with unsafe code.
-
 #![allow(unsafe_code, reason = "the one crate for it")]
 #![deny(missing_docs)]
+//! One safe function per kernel operation that rustix and nix do not offer safely.
+//!
+//! The only crate of ross with `unsafe`. Functions return [`rustix::io::Errno`] and never allocate, lock or log
+//! unless they say so: many of them run between clone and exec. [`SysError`] dresses an errno for people.
+#![expect(unsafe_code, reason = "this crate is where all of it lives")]
 
 pub mod bpf;
+pub mod clone;
+pub mod error;
+pub mod exec;
+pub mod fd;
+pub mod keyring;
 pub mod memfd;
+pub mod mount;
+pub mod ns;
+pub mod personality;
 pub mod seccomp;

@@ -13,13 +13,13 @@ pub(super) struct Data {
 
 impl Data {
     fn word(&self, offset: u32) -> Result<u32, String> {
-        let half = |value: u64, high: bool| if high { (value >> 32) as u32 } else { value as u32 };
         match offset {
             0 => Ok(self.nr),
             4 => Ok(self.arch),
-            16..64 if offset % 4 == 0 => {
+            16..64 if offset.is_multiple_of(4) => {
                 let index = ((offset - 16) / 8) as usize;
-                Ok(half(self.args[index], offset % 8 == 4))
+                let [a, b, c, d, e, f, g, h] = self.args[index].to_le_bytes();
+                Ok(u32::from_le_bytes(if offset % 8 == 4 { [e, f, g, h] } else { [a, b, c, d] }))
             }
             _ => Err(format!("load at {offset}")),
         }
@@ -34,7 +34,7 @@ pub(super) fn check(program: &[Instruction]) -> Result<(), String> {
     for (at, instruction) in program.iter().enumerate() {
         let target = |distance: usize| at + 1 + distance < program.len();
         let fine = match instruction.code {
-            0x20 => instruction.k < 64 && instruction.k % 4 == 0,
+            0x20 => instruction.k < 64 && instruction.k.is_multiple_of(4),
             0x54 | 0x06 => true,
             0x05 => target(instruction.k as usize),
             0x15 | 0x25 | 0x35 => target(instruction.jt.into()) && target(instruction.jf.into()),

@@ -13,6 +13,8 @@ pub mod fuzz;
 mod interpreter;
 mod rules;
 mod syscalls;
+#[cfg(test)]
+mod tests;
 
 pub use compile::{Listener, Program, compile, compile_for};
 pub use error::SeccompError;

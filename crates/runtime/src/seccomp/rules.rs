@@ -58,10 +58,17 @@ pub(super) struct Rules {
     pub(super) notifies: bool,
     /// Most severe first.
     pub(super) cases: Vec<Case>,
-    /// Calls, each with the index of its case, in no order. A rule without cases repeats the default.
-    calls: Vec<(Numbers, Option<u16>)>,
-    /// i386 has two calls that stand for many others: (call, first argument, case).
-    multiplexed: Vec<(Multiplexer, u16)>,
+    /// Which case is for which call.
+    calls: Vec<Call>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    numbers: Numbers,
+    /// An index into the cases; none when the rule only repeats the default.
+    case: Option<u16>,
+    /// The only architecture this is for.
+    only: Option<Abi>,
 }
 
 /// What a call of one architecture leads to.
@@ -105,13 +112,11 @@ impl Rules {
             notifies: false,
             cases: Vec::new(),
             calls: Vec::with_capacity(512),
-            multiplexed: Vec::new(),
         };
         let mut order = Vec::with_capacity(profile.syscalls.len());
         for (index, rule) in profile.syscalls.iter().enumerate() {
-            let answer = answer(rule.action, rule.errno_ret, || {
-                format!("linux.seccomp.syscalls[{index}].errnoRet")
-            })?;
+            let answer =
+                answer(rule.action, rule.errno_ret, || format!("linux.seccomp.syscalls[{index}].errnoRet"))?;
             check_arguments(index, rule)?;
             order.push((severity(answer), index, answer));
         }
@@ -123,70 +128,100 @@ impl Rules {
     }
 
     fn add(&mut self, index: usize, rule: &SyscallRule, answer: u32) -> Result<(), SeccompError> {
-        let repeats_default = answer == self.default;
         let first = self.cases.len();
-        if !repeats_default {
+        if answer != self.default {
             self.cases.extend(alternatives(answer, &rule.args));
-            if u16::try_from(self.cases.len()).is_err() {
-                return Err(SeccompError::TooLong { instructions: self.cases.len() });
-            }
         }
+        let after = self.cases.len();
         for name in &rule.names {
-            let multiplexed = multiplexer(name);
-            let numbers = lookup(name);
-            if answer == USER_NOTIF && numbers.is_some() {
-                self.notifies = true;
+            if rule.args.is_empty() && answer != self.default {
+                self.add_multiplexed(name, answer);
+            }
+            let Some(numbers) = lookup(name) else { continue };
+            if answer == USER_NOTIF {
                 if name == "write" {
                     return Err(SeccompError::NotifyUnsafe { rule: index, name: "write" });
                 }
+                self.notifies = true;
             }
-            if let Some(numbers) = numbers {
-                if repeats_default {
-                    self.calls.push((numbers, None));
-                }
-                for case in first..self.cases.len() {
-                    self.calls.push((numbers, Some(to_u16(case))));
-                }
+            if first == after {
+                self.calls.push(Call { numbers, case: None, only: None });
             }
-            if let Some(multiplexed) = multiplexed
-                && rule.args.is_empty()
-                && !repeats_default
-            {
-                let case = to_u16(self.cases.len());
-                let _ = case;
-                self.multiplexed.push((multiplexed, to_u16(first)));
+            for case in first..after {
+                self.calls.push(Call { numbers, case: Some(case_index(case)?), only: None });
             }
         }
-        Ok(())
+        // What follows counts cases in 16 bits; the kernel's limit is reached long before.
+        case_index(self.cases.len()).map(drop)
+    }
+
+    /// On i386 the calls of sockets and System V IPC can also be made through socketcall(2) and ipc(2), with the number
+    /// of the call in the first argument. A rule without conditions is for that way as well. One with conditions is
+    /// not: the arguments it looks at are behind a pointer there.
+    fn add_multiplexed(&mut self, name: &str, answer: u32) {
+        let Some((by, call)) = multiplexed(name) else { return };
+        let numbers = lookup(by).expect("the table has both");
+        let conditions = vec![match by {
+            "ipc" => {
+                Condition { argument: 0, operator: SeccompOperator::MaskedEqual, value: 0xffff, masked: call }
+            }
+            _ => Condition { argument: 0, operator: SeccompOperator::Equal, value: call, masked: 0 },
+        }];
+        if let Ok(case) = case_index(self.cases.len()) {
+            self.cases.push(Case { answer, conditions });
+            self.calls.push(Call { numbers, case: Some(case), only: Some(Abi::I386) });
+        }
     }
 
     /// The decisions for one architecture.
     pub(super) fn decisions(&self, abi: Abi) -> Decisions {
-        let start = if abi == Abi::X32 { super::syscalls::X32_BIT } else { 0 };
+        let private = abi.private_numbers();
         let mut newest = None;
         let mut calls: Vec<(u32, u16)> = Vec::with_capacity(self.calls.len());
-        for (numbers, case) in &self.calls {
-            let Some(number) = numbers.get(abi) else { continue };
-            newest = newest.max(Some(number));
-            if let Some(case) = case {
-                calls.push((number, *case));
+        for call in self.calls.iter().filter(|call| call.only.is_none_or(|only| only == abi)) {
+            let Some(number) = call.numbers.get(abi) else { continue };
+            if !private.contains(&number) {
+                newest = newest.max(Some(number));
+            }
+            if let Some(case) = call.case {
+                calls.push((number, case));
             }
         }
         calls.sort_unstable();
         calls.dedup();
 
-        let beyond = if self.refuse_newer { Decision::Answer(NEWER) } else { Decision::Answer(self.default) };
-        let mut decisions = Decisions { runs: vec![(start, Decision::Answer(self.default))], chains: Vec::new() };
+        let mut decisions = Decisions { runs: Vec::with_capacity(128), chains: Vec::new() };
+        let mut background = self.background(abi, newest).into_iter().peekable();
+        let mut around = self.default;
         for same in calls.chunk_by(|a, b| a.0 == b.0) {
             let number = same[0].0;
+            while let Some((start, answer)) = background.next_if(|&(start, _)| start <= number) {
+                around = answer;
+                decisions.run(start, Decision::Answer(answer));
+            }
             let decision = self.chain(same, &mut decisions.chains);
             decisions.run(number, decision);
-            decisions.run(number + 1, Decision::Answer(self.default));
+            decisions.run(number + 1, Decision::Answer(around));
         }
-        if let Some(newest) = newest {
-            decisions.run(newest + 1, beyond);
+        for (start, answer) in background {
+            decisions.run(start, Decision::Answer(answer));
         }
         decisions
+    }
+
+    /// What calls without a case lead to: the default up to the newest call the profile names, ENOSYS beyond, so that a
+    /// program that probes for a new call gets the answer of an older kernel. Numbers outside the common
+    /// series say nothing about age.
+    fn background(&self, abi: Abi, newest: Option<u32>) -> Vec<(u32, u32)> {
+        let mut runs = vec![(abi.first_number(), self.default)];
+        if let (Some(newest), true) = (newest, self.refuse_newer) {
+            let private = abi.private_numbers();
+            runs.push((newest + 1, NEWER));
+            if !private.is_empty() {
+                runs.extend([(private.start, self.default), (private.end, NEWER)]);
+            }
+        }
+        runs
     }
 
     /// The decision for the cases of one call, most severe first.
@@ -201,7 +236,8 @@ impl Rules {
             chain.cases.push(index);
         }
         // A test at the end changes nothing when both its ways lead to the same answer.
-        while chain.cases.last().is_some_and(|&last| self.cases[usize::from(last)].answer == chain.otherwise) {
+        while chain.cases.last().is_some_and(|&last| self.cases[usize::from(last)].answer == chain.otherwise)
+        {
             chain.cases.pop();
         }
         if chain.cases.is_empty() {
@@ -225,4 +261,103 @@ impl Decisions {
             self.runs.push((number, decision));
         }
     }
+}
+
+/// The value a filter returns for an action; `path` names the errno's field in errors.
+fn answer(action: SeccompAction, errno: Option<u32>, path: impl Fn() -> String) -> Result<u32, SeccompError> {
+    let (base, most) = match action {
+        SeccompAction::Errno => (ERRNO, MAX_ERRNO),
+        SeccompAction::Trace => (TRACE, u32::from(u16::MAX)),
+        _ if errno.is_some() => return Err(SeccompError::ErrnoUnused { path: path() }),
+        SeccompAction::KillProcess => return Ok(KILL_PROCESS),
+        SeccompAction::KillThread => return Ok(KILL_THREAD),
+        SeccompAction::Trap => return Ok(TRAP),
+        SeccompAction::Notify => return Ok(USER_NOTIF),
+        SeccompAction::Log => return Ok(LOG),
+        SeccompAction::Allow => return Ok(ALLOW),
+    };
+    let errno = errno.unwrap_or(EPERM);
+    if errno > most {
+        return Err(SeccompError::ErrnoRange { path: path(), errno });
+    }
+    Ok(base | errno)
+}
+
+/// Orders answers as the kernel does: its actions are signed numbers, the least is the most severe (seccomp(2)).
+fn severity(answer: u32) -> i32 {
+    (answer & 0xffff_0000).cast_signed()
+}
+
+fn check_arguments(index: usize, rule: &SyscallRule) -> Result<(), SeccompError> {
+    match rule.args.iter().find(|argument| argument.index > 5) {
+        Some(argument) => Err(SeccompError::ArgumentIndex { rule: index, index: argument.index }),
+        None => Ok(()),
+    }
+}
+
+/// The cases of one rule: all its conditions together, or, when two look at the same argument, each by itself.
+fn alternatives(answer: u32, arguments: &[SyscallArg]) -> Vec<Case> {
+    let conditions = arguments.iter().map(|argument| Condition {
+        argument: u8::try_from(argument.index).expect("checked to be 0 to 5"),
+        operator: argument.op,
+        value: argument.value,
+        masked: argument.value_two,
+    });
+    let repeated =
+        (0..6).any(|index| arguments.iter().filter(|argument| argument.index == index).count() > 1);
+    if repeated {
+        conditions.map(|condition| Case { answer, conditions: vec![condition] }).collect()
+    } else {
+        vec![Case { answer, conditions: conditions.collect() }]
+    }
+}
+
+fn case_index(index: usize) -> Result<u16, SeccompError> {
+    u16::try_from(index).map_err(|_| SeccompError::TooLong { instructions: index })
+}
+
+/// The call of i386 that also makes `name`, and the number it has there (linux/net.h, linux/ipc.h).
+fn multiplexed(name: &str) -> Option<(&'static str, u64)> {
+    let number = match name {
+        "socket" => 1,
+        "bind" => 2,
+        "connect" => 3,
+        "listen" => 4,
+        "accept" => 5,
+        "getsockname" => 6,
+        "getpeername" => 7,
+        "socketpair" => 8,
+        "send" => 9,
+        "recv" => 10,
+        "sendto" => 11,
+        "recvfrom" => 12,
+        "shutdown" => 13,
+        "setsockopt" => 14,
+        "getsockopt" => 15,
+        "sendmsg" => 16,
+        "recvmsg" => 17,
+        "accept4" => 18,
+        "recvmmsg" => 19,
+        "sendmmsg" => 20,
+        _ => return Some(("ipc", ipc_number(name)?)),
+    };
+    Some(("socketcall", number))
+}
+
+fn ipc_number(name: &str) -> Option<u64> {
+    Some(match name {
+        "semop" => 1,
+        "semget" => 2,
+        "semctl" => 3,
+        "semtimedop" => 4,
+        "msgsnd" => 11,
+        "msgrcv" => 12,
+        "msgget" => 13,
+        "msgctl" => 14,
+        "shmat" => 21,
+        "shmdt" => 22,
+        "shmget" => 23,
+        "shmctl" => 24,
+        _ => return None,
+    })
 }
