@@ -6,9 +6,11 @@
 //! The only crate of ross with `unsafe`. Functions return [`rustix::io::Errno`] and never allocate, lock or log
 //! unless they say so: many of them run between clone and exec. [`SysError`] dresses an errno for people.
 #![expect(unsafe_code, reason = "this crate is where all of it lives")]
+#![expect(unsafe_code, reason = "this crate is where the unsafe code of ross is, so that no other has any")]
 
 pub mod bpf;
 pub mod clone;
+pub mod cwd;
 pub mod error;
 pub mod exec;
 pub mod fd;
@@ -17,4 +19,5 @@ pub mod memfd;
 pub mod mount;
 pub mod ns;
 pub mod personality;
+pub mod pidfd;
 pub mod seccomp;

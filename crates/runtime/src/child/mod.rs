@@ -1,0 +1,228 @@
+//! The child between clone and exec: carries out a plan, and decides nothing.
+//!
+//! Nothing here allocates, locks or logs. A failure is a [`Failure`] of three numbers, which the parent turns into
+//! words with the plan it still has. Paths that the container controls are resolved in its root by openat2, and what
+//! was opened is checked on the descriptor.
+
+mod credentials;
+mod devices;
+mod hook;
+mod mounts;
+mod namespaces;
+mod path;
+mod procfs;
+mod program;
+mod report;
+mod root;
+mod terminal;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
+
+use crate::plan::{Plan, ProcessPlan, StdioPlan};
+
+pub(crate) use hook::{HookFailure, run as run_hook};
+pub(crate) use namespaces::Joined;
+pub(crate) use report::{Failure, Message, Stage, receive, send_go};
+
+use report::{At, Step};
+
+/// Becomes the container and executes its program. Returns the exit status of a child that failed.
+pub(crate) fn create(plan: &mut Plan, channel: OwnedFd) -> i32 {
+    let mut channel = Some(channel);
+    let outcome = prepare(plan, &mut channel);
+    let outcome = outcome.and_then(|()| match (&plan.gate, channel.take()) {
+        (Some(gate), Some(channel)) => {
+            report::send(&channel, Message::Ready).at(Stage::Sync)?;
+            drop(channel);
+            wait_for_start(gate.start.as_fd())
+        }
+        (_, held) => {
+            channel = held;
+            Ok(())
+        }
+    });
+    let outcome = outcome.and_then(|()| launch(plan));
+    let failure = match outcome {
+        Ok(failure) | Err(failure) => failure,
+    };
+    match (&channel, &plan.gate) {
+        (Some(channel), _) => report::send_failure(channel.as_fd(), failure),
+        (None, Some(gate)) => report::send_failure(gate.report.as_fd(), failure),
+        (None, None) => {}
+    }
+    1
+}
+
+/// Everything up to the point where a container is created.
+fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
+    let socket = channel.as_ref().map(OwnedFd::as_fd).ok_or(Failure::of(Stage::Sync, rustix::io::Errno::BADF))?;
+    if !plan.namespaces.join.is_empty() || plan.namespaces.join_pid.is_some() {
+        // Who is in there already must not trace this process or look into its descriptors (CVE-2016-9962).
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Join)?;
+    }
+    umask(Mode::empty());
+    // On the host's /proc, which is trusted, and still with the host's privileges.
+    if !plan.namespaces.in_userns()
+        && let Some(text) = &plan.process.oom_score_adj
+    {
+        procfs::set_oom_score(text.as_bytes())?;
+    }
+    namespaces::enter(&plan.namespaces, socket)?;
+    let root_place = root::open_place(&plan.root)?;
+    if plan.namespaces.in_userns() {
+        credentials::become_root()?;
+    }
+    root::attach(&plan.root, root_place)?;
+    let root = plan.root.tree.as_fd();
+    let proc = mounts::mount_all(&plan.mounts, root)?;
+    let mut master = None;
+    if let Some(devices) = &plan.devices {
+        let dev = devices::make(devices, root)?;
+        if let StdioPlan::Terminal(size) = &plan.process.stdio {
+            master = Some(terminal::open(dev.as_fd(), *size, plan.process.uid, devices.console)?);
+        }
+    } else if let StdioPlan::Terminal(size) = &plan.process.stdio {
+        let dev = path::open_in_root(root, c"/dev").at(Stage::Terminal)?;
+        master = Some(terminal::open(dev.as_fd(), *size, plan.process.uid, false)?);
+    }
+    if plan.runtime_hooks {
+        report::send(socket, Message::RuntimeHooks).at(Stage::Sync)?;
+        let pid = report::wait_go(socket)?;
+        for (index, hook) in plan.create_container.iter().enumerate() {
+            hook::run_in_child(hook, &plan.hook_state, pid, Stage::CreateContainerHook, index)?;
+        }
+    }
+    if let Some((master, slave)) = master {
+        report::send_console(socket, master.as_fd()).at(Stage::Terminal)?;
+        terminal::become_controlled(slave.as_fd())?;
+    } else {
+        rustix::process::setsid().at(Stage::Terminal)?;
+        connect(&plan.process.stdio)?;
+    }
+    if !plan.hostname.is_empty() {
+        rustix::system::sethostname(plan.hostname.as_bytes()).at(Stage::Hostname)?;
+    }
+    if !plan.domainname.is_empty() {
+        rustix::system::setdomainname(plan.domainname.as_bytes()).at(Stage::Domainname)?;
+    }
+    procfs::set_sysctls(proc.as_ref().map(OwnedFd::as_fd), &plan.sysctls)?;
+    root::hide(&plan.masked, root)?;
+    root::protect(&plan.readonly, root)?;
+    root::pivot(&plan.root)?;
+    if let Some(text) = &plan.process.apparmor {
+        procfs::set_apparmor(proc.as_ref().map(OwnedFd::as_fd), text.as_bytes())?;
+    }
+    program::enter_directory(&mut plan.process, program::Missing::Make)?;
+    root::seal(&plan.root)?;
+    finish_process(&mut plan.process)?;
+    // A container that waits is known to be startable: runc tells so at create as well.
+    if plan.gate.is_some() { program::find(&plan.process) } else { Ok(()) }
+}
+
+/// Executes the program; returns why that failed.
+fn launch(plan: &mut Plan) -> Step<Failure> {
+    for (index, hook) in plan.start_container.iter().enumerate() {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        hook::run_in_child(hook, &plan.hook_state, pid, Stage::StartContainerHook, index)?;
+    }
+    Ok(execute(&mut plan.process))
+}
+
+/// Joins a container and executes a program there. Returns the exit status of a child that failed.
+pub(crate) fn exec(plan: &mut ProcessPlan, joined: &Joined, channel: &OwnedFd) -> i32 {
+    let outcome = join(plan, joined, channel.as_fd());
+    let failure = match outcome {
+        Ok(()) => execute(plan),
+        Err(failure) => failure,
+    };
+    report::send_failure(channel.as_fd(), failure);
+    1
+}
+
+fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Step<()> {
+    // The programs of the container must not trace this process or look into its descriptors (CVE-2016-9962).
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Join)?;
+    umask(Mode::empty());
+    if !joined.userns
+        && let Some(text) = &plan.oom_score_adj
+    {
+        procfs::set_oom_score(text.as_bytes())?;
+    }
+    namespaces::join_container(joined)?;
+    if joined.userns {
+        credentials::become_root()?;
+    }
+    if let StdioPlan::Terminal(size) = &plan.stdio {
+        let dev = path::open_in_root(rustix::fs::CWD, c"/dev").at(Stage::Terminal)?;
+        let (master, slave) = terminal::open(dev.as_fd(), *size, plan.uid, false)?;
+        report::send_console(channel, master.as_fd()).at(Stage::Terminal)?;
+        terminal::become_controlled(slave.as_fd())?;
+    } else {
+        rustix::process::setsid().at(Stage::Terminal)?;
+        connect(&plan.stdio)?;
+    }
+    if let Some(text) = &plan.apparmor {
+        procfs::set_apparmor(None, text.as_bytes())?;
+    }
+    program::enter_directory(plan, program::Missing::Fail)?;
+    finish_process(plan)
+}
+
+/// Credentials and limits: after this the process can do no more than the program will.
+fn finish_process(plan: &mut ProcessPlan) -> Step<()> {
+    if let Some(name) = &plan.keyring {
+        credentials::new_keyring(name)?;
+    }
+    if let Some(domain) = plan.personality {
+        ross_sys::personality::set(domain).at(Stage::Personality)?;
+    }
+    if let Some(place) = plan.home {
+        program::find_home(plan, place);
+    }
+    ross_sys::exec::reset_signals();
+    credentials::fix_stdio_owner(plan.uid);
+    for (index, (resource, limit)) in plan.rlimits.iter().enumerate() {
+        rustix::process::setrlimit(*resource, *limit).at_index(Stage::Rlimit, index)?;
+    }
+    for fd in 3..3 + plan.preserve_fds {
+        ross_sys::fd::keep_across_exec(fd.cast_signed()).at(Stage::PreserveFds)?;
+    }
+    ross_sys::fd::close_on_exec_from(3 + plan.preserve_fds).at(Stage::PreserveFds)?;
+    credentials::apply(plan)?;
+    program::check_directory()?;
+    umask(plan.umask);
+    Ok(())
+}
+
+fn execute(plan: &mut ProcessPlan) -> Failure {
+    // With no_new_privs the filter can be the very last thing, and so need not allow anything but execve.
+    if plan.no_new_privileges
+        && let Err(failure) = credentials::load_filter(plan)
+    {
+        return failure;
+    }
+    Failure::of(Stage::Exec, program::execute(plan))
+}
+
+/// Puts the given descriptors in place of the standard streams.
+fn connect(stdio: &StdioPlan) -> Step<()> {
+    if let StdioPlan::Fds([stdin, stdout, stderr]) = stdio {
+        rustix::stdio::dup2_stdin(stdin).at(Stage::Stdio)?;
+        rustix::stdio::dup2_stdout(stdout).at(Stage::Stdio)?;
+        rustix::stdio::dup2_stderr(stderr).at(Stage::Stdio)?;
+    }
+    Ok(())
+}
+
+fn wait_for_start(gate: BorrowedFd<'_>) -> Step<()> {
+    loop {
+        match rustix::io::read(gate, &mut [0_u8; 1]) {
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(Failure::of(Stage::Sync, errno)),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Why a container could not be created, started or changed.
+
+use std::path::PathBuf;
+
+use ross_sys::SysError;
+use ross_sys::error::describe;
+use ross_types::ErrorKind;
+use rustix::io::Errno;
+
+use crate::cgroup::CgroupError;
+use crate::seccomp::SeccompError;
+use crate::spec::InvalidSpec;
+use crate::state::Status;
+
+/// A failed operation of the runtime.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name no container can have.
+    #[error("container id `{0}` is invalid: use [A-Za-z0-9_+.-], the first not a dot")]
+    InvalidId(String),
+    /// No container has this name.
+    #[error("container `{0}` does not exist")]
+    NotFound(String),
+    /// A container has this name already.
+    #[error("container `{0}` exists already")]
+    AlreadyExists(String),
+    /// The container is not in a state that allows this.
+    #[error("cannot {operation} container `{id}` that is {status}")]
+    WrongStatus {
+        /// Container.
+        id: String,
+        /// What was asked for.
+        operation: &'static str,
+        /// What it is.
+        status: Status,
+    },
+    /// `config.json`, or a process given by JSON, is wrong.
+    #[error("{}: {source}", file.display())]
+    Spec {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it, and where.
+        source: InvalidSpec,
+    },
+    /// A field that ross does not implement.
+    #[error("{field}: is not supported by ross-runtime yet")]
+    Unsupported {
+        /// JSON path of the field.
+        field: String,
+    },
+    /// Options that contradict the configuration or each other.
+    #[error("{0}")]
+    Options(String),
+    /// A file could not be read or written.
+    #[error("{operation} {}: {}", path.display(), describe(*errno))]
+    File {
+        /// Such as `open`.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// The state file of a container cannot be understood.
+    #[error("state of container `{id}` is damaged: {reason}")]
+    DamagedState {
+        /// Container.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The seccomp profile.
+    #[error("linux.seccomp: {0}")]
+    Seccomp(#[source] SeccompError),
+    /// The cgroup.
+    #[error("cgroup: {0}")]
+    Cgroup(#[source] CgroupError),
+    /// A system call of the runtime itself.
+    #[error(transparent)]
+    Sys(#[from] SysError),
+    /// A step of the set-up inside the container.
+    #[error("{step}: {}", describe(*errno))]
+    Setup {
+        /// What was being done, such as `mount proc on /proc`.
+        step: String,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// The child died before it said what was wrong, for instance of the memory limit.
+    #[error("the container's process died during {0}")]
+    Died(&'static str),
+    /// The program could not be executed.
+    #[error("exec {program}: {}", exec_reason(program, *errno))]
+    Exec {
+        /// The first argument.
+        program: String,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// A hook failed.
+    #[error("hook {kind} {path}: {reason}")]
+    Hook {
+        /// Such as `createRuntime`.
+        kind: &'static str,
+        /// The program.
+        path: String,
+        /// How it failed.
+        reason: String,
+    },
+}
+
+fn exec_reason(program: &str, errno: Errno) -> String {
+    if errno == Errno::NOENT && !program.contains('/') {
+        "executable file not found in $PATH".to_owned()
+    } else {
+        describe(errno)
+    }
+}
+
+impl Error {
+    /// What a caller may do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::InvalidId(_) | Self::Spec { .. } | Self::Options(_) => ErrorKind::InvalidArgument,
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::AlreadyExists(_) => ErrorKind::AlreadyExists,
+            Self::WrongStatus { .. } => ErrorKind::FailedPrecondition,
+            Self::Unsupported { .. } => ErrorKind::Unimplemented,
+            Self::DamagedState { .. } => ErrorKind::DataLoss,
+            Self::Seccomp(error) => error.kind(),
+            Self::Cgroup(error) => error.kind(),
+            Self::File { errno, .. } | Self::Setup { errno, .. } => errno_kind(*errno),
+            Self::Sys(error) => errno_kind(error.errno),
+            Self::Exec { errno, .. } if matches!(*errno, Errno::NOENT | Errno::NOTDIR) => {
+                ErrorKind::ProgramNotFound
+            }
+            Self::Exec { .. } => ErrorKind::CannotExecute,
+            Self::Hook { .. } | Self::Died(_) => ErrorKind::Internal,
+        }
+    }
+}
+
+fn errno_kind(errno: Errno) -> ErrorKind {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR => ErrorKind::NotFound,
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => ErrorKind::PermissionDenied,
+        Errno::NOMEM | Errno::NOSPC | Errno::MFILE | Errno::NFILE | Errno::AGAIN | Errno::DQUOT => {
+            ErrorKind::ResourceExhausted
+        }
+        Errno::INVAL | Errno::LOOP | Errno::NAMETOOLONG => ErrorKind::InvalidArgument,
+        Errno::TIMEDOUT => ErrorKind::DeadlineExceeded,
+        _ => ErrorKind::Internal,
+    }
+}

@@ -1,0 +1,38 @@
+//! Hooks, ready to be executed by a process that must not allocate.
+
+use std::ffi::CString;
+
+use ross_sys::exec::CStringArray;
+use rustix::time::Timespec;
+
+use crate::spec::Hook;
+
+use super::c_string;
+
+/// One hook.
+#[derive(Debug)]
+pub(crate) struct HookPlan {
+    pub kind: &'static str,
+    pub path: CString,
+    pub args: CStringArray,
+    pub env: CStringArray,
+    pub timeout: Option<Timespec>,
+}
+
+impl HookPlan {
+    pub(crate) fn new(kind: &'static str, hook: &Hook) -> Self {
+        let args = if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args };
+        let array = |texts: &[String]| CStringArray::new(super::c_strings(texts));
+        Self {
+            kind,
+            path: c_string(hook.path.as_str()),
+            args: array(args),
+            env: array(&hook.env),
+            timeout: hook.timeout.map(|tv_sec| Timespec { tv_sec, tv_nsec: 0 }),
+        }
+    }
+
+    pub(crate) fn list(kind: &'static str, hooks: &[Hook]) -> Vec<Self> {
+        hooks.iter().map(|hook| Self::new(kind, hook)).collect()
+    }
+}
