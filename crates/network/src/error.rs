@@ -1,5 +1,7 @@
 //! The one error type of this crate: what was being done, to what, and why it failed.
 
+use std::io;
+
 use ross_types::ErrorKind;
 
 use crate::RecordsError;
@@ -18,6 +20,30 @@ impl Error {
     /// An error that needs no cause: the sentence says all.
     pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into(), source: None }
+    }
+
+    /// `operation` failed because the kernel said so.
+    pub(crate) fn io(operation: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        let source = source.into();
+        let kind = match source.kind() {
+            io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            io::ErrorKind::StorageFull | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded => {
+                ErrorKind::ResourceExhausted
+            }
+            _ => ErrorKind::Internal,
+        };
+        Self { kind, text: operation.into(), source: Some(Box::new(source)) }
+    }
+
+    /// `operation` went on to its end, and these steps of it failed.
+    pub(crate) fn several(operation: impl Into<String>, failures: Vec<Self>) -> Self {
+        let kind = failures.first().map_or(ErrorKind::Internal, |first| first.kind);
+        let chain = |error: &Self| match &error.source {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        let list = failures.iter().map(chain).collect::<Vec<_>>().join("; ");
+        Self { kind, text: operation.into(), source: Some(list.into()) }
     }
 
     /// What a caller may do about it.

@@ -6,9 +6,22 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod bridge;
 mod error;
+mod fabric;
+mod firewall;
+mod forwarding;
+mod hosts;
+mod ipam;
+mod ledger;
 mod model;
+mod namespace;
+mod netlink;
 mod networks;
+mod ports;
+mod request;
+mod resolv;
+mod veth;
 
 pub use error::Error;
 pub use ipnet::{IpNet, Ipv4Net};

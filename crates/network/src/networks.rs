@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 use ross_types::{ContainerId, ErrorKind};
 
+use crate::fabric::{Fabric, stable_hash};
 use crate::{Endpoint, EndpointRequest, Error, NetworkRecords};
 
 /// Where things are, and what they are called.
@@ -29,20 +30,18 @@ impl NetworkConfig {
         if state == std::path::Path::new("/run/ross") {
             return "ross0".to_owned();
         }
-        // FNV-1a: stable between builds, which std's hasher does not promise.
-        let hash = state
-            .as_os_str()
-            .as_encoded_bytes()
-            .iter()
-            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        let hash = stable_hash(state.as_os_str().as_encoded_bytes());
         format!("ross-{hash:08x}")
     }
 }
 
 /// The networks of one daemon. Cheap to clone.
+///
+/// Each operation is one blocking pass on a thread of tokio's blocking pool. A future that is dropped does not
+/// stop it: whoever drops one of [`Networks::acquire`] releases the container, which waits for the pass to end.
 #[derive(Debug, Clone)]
 pub struct Networks {
-    config: Arc<NetworkConfig>,
+    fabric: Arc<Fabric>,
 }
 
 impl Networks {
@@ -51,7 +50,8 @@ impl Networks {
     /// # Errors
     /// When the records cannot be read or the configuration makes no sense.
     pub async fn open(config: NetworkConfig) -> Result<Self, Error> {
-        Ok(Self { config: Arc::new(config) })
+        let fabric = blocking(move || Fabric::open(config)).await?;
+        Ok(Self { fabric: Arc::new(fabric) })
     }
 
     /// Makes a container's endpoint. When it fails, everything it made is gone again.
@@ -59,34 +59,68 @@ impl Networks {
     /// # Errors
     /// A busy port or address, an exhausted subnet, a request that contradicts itself, or what the kernel refuses.
     pub async fn acquire(&self, request: EndpointRequest) -> Result<Endpoint, Error> {
-        let _ = &self.config;
-        Err(Error::new(ErrorKind::Unimplemented, format!("acquire for {}", request.container)))
+        self.run(move |fabric| fabric.acquire(&request)).await
     }
 
-    /// Takes a container's endpoint apart. Idempotent; goes on to the end whatever fails on the way.
+    /// Takes a container's endpoint apart. Idempotent; goes on to the end whatever fails on the way, and may then
+    /// be called again.
     ///
     /// # Errors
-    /// The first thing that could not be undone.
+    /// What could not be undone.
     pub async fn release(&self, container: &ContainerId) -> Result<(), Error> {
-        let _ = container;
-        Ok(())
+        let container = container.clone();
+        self.run(move |fabric| fabric.release(&container)).await
     }
 
     /// Releases what belongs to none of `alive`, and repairs bridge, rules and port reservations of those that are.
+    /// `alive` includes whatever is being acquired meanwhile; best called before the first acquire.
     ///
     /// # Errors
     /// What could not be removed or repaired.
     pub async fn reconcile(&self, alive: &[ContainerId]) -> Result<(), Error> {
-        let _ = alive;
-        Ok(())
+        let alive = alive.to_vec();
+        self.run(move |fabric| fabric.reconcile(&alive)).await
     }
 
-    /// Takes down what is shared (bridge, table, ready-made namespaces) unless an endpoint still uses it.
+    /// Takes down what is shared (bridge, table, forwarding) unless an endpoint still uses it.
     /// For an orderly shutdown; the next acquire makes it anew.
     ///
     /// # Errors
     /// What could not be removed.
     pub async fn close(&self) -> Result<(), Error> {
-        Ok(())
+        self.run(Fabric::close).await
     }
+
+    /// Waits until the links of released endpoints are really gone. Release leaves that, the one slow step, to the
+    /// background, where it is done for many at once.
+    ///
+    /// # Errors
+    /// When they could not be removed.
+    pub async fn settle(&self) -> Result<(), Error> {
+        self.run(Fabric::remove_retired).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Fabric) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let fabric = Arc::clone(&self.fabric);
+        let result = blocking(move || work(&fabric)).await;
+        if self.fabric.has_retired() {
+            let fabric = Arc::clone(&self.fabric);
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = fabric.remove_retired() {
+                    tracing::warn!(?error, "links of released endpoints are left");
+                }
+            });
+        }
+        result
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let ended = |error| Error::new(ErrorKind::Internal, format!("network operation ended: {error}"));
+    tokio::task::spawn_blocking(work).await.map_err(ended)?
 }

@@ -7,6 +7,7 @@
 //! unless they say so: many of them run between clone and exec. [`SysError`] dresses an errno for people.
 #![expect(unsafe_code, reason = "this crate is where all of it lives")]
 #![expect(unsafe_code, reason = "this crate is where the unsafe code of ross is, so that no other has any")]
+//! One safe function per kernel operation that rustix does not offer safely. The only crate with `unsafe`.
 
 pub mod bpf;
 pub mod clone;
@@ -17,6 +18,7 @@ pub mod fd;
 pub mod keyring;
 pub mod memfd;
 pub mod mount;
+pub mod netns;
 pub mod ns;
 pub mod personality;
 pub mod pidfd;

@@ -1,0 +1,179 @@
+//! The blocking half: what [`Networks`](crate::Networks) does, on whichever thread it is called.
+//!
+//! Invariants: the row is written before anything is made for it; everything that is made is named in the row;
+//! taking apart needs nothing but the row and may be repeated. So whatever a crash leaves, reconcile can find.
+
+mod acquire;
+mod reconcile;
+mod release;
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ipnet::Ipv4Net;
+use ross_types::{ContainerId, ErrorKind};
+
+use crate::bridge::{self, Bridge, Wanted};
+use crate::firewall::{Firewall, Layout};
+use crate::ledger::Ledger;
+use crate::model::EndpointRecord;
+use crate::netlink::route::RouteSocket;
+use crate::{Error, NetworkConfig, forwarding, resolv, veth};
+
+#[derive(Debug)]
+pub(crate) struct Fabric {
+    config: NetworkConfig,
+    /// The alias that marks the bridge as this daemon's.
+    owner: String,
+    firewall: Firewall,
+    ledger: Ledger,
+    /// The bridge once it was made or found by this process.
+    bridge: Mutex<Option<Bridge>>,
+    /// Host ends of pairs that are to be removed.
+    retired: Mutex<Vec<String>>,
+    /// The link group they are removed by; nobody else's, as far as a hash can tell.
+    retired_group: u32,
+    removing: Mutex<()>,
+    /// Held shared by what works on one endpoint, alone by what looks at all of them.
+    gate: RwLock<()>,
+}
+
+impl Fabric {
+    pub(crate) fn open(mut config: NetworkConfig) -> Result<Self, Error> {
+        check_bridge_name(&config.bridge)?;
+        if let Some(subnet) = &mut config.default_subnet {
+            if subnet.prefix_len() > 29 {
+                let text = format!("subnet {subnet} is too small: the longest prefix is 29");
+                return Err(Error::new(ErrorKind::InvalidArgument, text));
+            }
+            *subnet = subnet.trunc();
+        }
+        let ledger = Ledger::default();
+        let firewall = Firewall::new(&config.bridge);
+        for record in config.records.endpoints()? {
+            firewall.expect(release::elements_of(&record));
+            ledger.restore(record);
+        }
+        // An alias has at most 255 bytes (IFALIASZ).
+        let owner: String = format!("ross {}", config.state.display()).chars().take(80).collect();
+        Ok(Self {
+            retired_group: 0x7200_0000 | stable_hash(owner.as_bytes()) >> 8,
+            config,
+            owner,
+            firewall,
+            ledger,
+            bridge: Mutex::default(),
+            retired: Mutex::default(),
+            removing: Mutex::default(),
+            gate: RwLock::default(),
+        })
+    }
+
+    fn pins(&self) -> PathBuf {
+        self.config.state.join("netns")
+    }
+
+    fn pin_of(&self, container: &ContainerId) -> PathBuf {
+        self.pins().join(container.as_str())
+    }
+
+    fn enter(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter_alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_bridge(&self) -> MutexGuard<'_, Option<Bridge>> {
+        self.bridge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn host_socket() -> Result<RouteSocket, Error> {
+        RouteSocket::open().map_err(|error| Error::io("open a netlink socket", error))
+    }
+
+    /// The bridge with all that goes with it, made on first use and again when somebody removed it.
+    fn bridge(&self, host: &mut RouteSocket) -> Result<Bridge, Error> {
+        let mut known = self.known_bridge();
+        if let Some(bridge) = known.as_ref() {
+            let link = host.link(&bridge.name).map_err(|error| Error::io("look up the bridge", error))?;
+            if link.is_some_and(|link| link.index == bridge.index) {
+                return Ok(bridge.clone());
+            }
+        }
+        *known = None;
+        Ok(known.insert(self.make_bridge(host)?).clone())
+    }
+
+    /// Makes or repairs bridge, forwarding and table, and links the ends of living pairs to the bridge.
+    fn make_bridge(&self, host: &mut RouteSocket) -> Result<Bridge, Error> {
+        let records = self.ledger.records();
+        let name_servers: Vec<IpAddr> = resolv::servers(&resolv::of_host()).collect();
+        let wanted = Wanted {
+            name: &self.config.bridge,
+            owner: &self.owner,
+            configured: self.config.default_subnet,
+            leased: records.iter().find_map(leased_subnet),
+            name_servers: &name_servers,
+        };
+        fs::create_dir_all(self.pins())
+            .map_err(|error| Error::io(format!("create {}", self.pins().display()), error))?;
+        let bridge = bridge::ensure(host, &wanted)?;
+        let guarded = forwarding::enable(&self.config.state, host, &bridge.name)?;
+        // The rules come before the first packet: nothing is linked to a new bridge yet.
+        self.firewall.install(Layout { bridge: bridge.name.clone(), subnet: bridge.subnet, guarded })?;
+        for name in records.iter().filter_map(|record| record.host_link.as_deref()) {
+            // Its container may have gone with it.
+            if let Err(error) = veth::attach(host, &bridge, name) {
+                tracing::warn!(%error, "a container is cut off");
+            }
+        }
+        Ok(bridge)
+    }
+
+    /// Removes table and bridge, and turns forwarding off where ross turned it on.
+    fn remove_bridge(&self) -> Result<(), Error> {
+        let mut known = self.known_bridge();
+        let mut host = Self::host_socket()?;
+        let name = &self.config.bridge;
+        let present = host.link(name).map_err(|error| Error::io("look up the bridge", error))?;
+        let ours = present.is_some_and(|link| link.is_bridge && link.alias == self.owner);
+        if !ours && known.is_none() {
+            return Ok(());
+        }
+        *known = None;
+        let steps = [
+            // While the rules are there nothing gets through, so they go last but for the bridge's absence.
+            forwarding::restore(&self.config.state, &mut host, name),
+            bridge::remove(&mut host, name, &self.owner),
+            self.firewall.uninstall(),
+        ];
+        steps.into_iter().collect()
+    }
+}
+
+fn leased_subnet(record: &EndpointRecord) -> Option<Ipv4Net> {
+    match (&record.mode, record.endpoint.address) {
+        (crate::NetworkMode::Bridge, Some(ipnet::IpNet::V4(address))) => Some(address.trunc()),
+        _ => None,
+    }
+}
+
+/// FNV-1a: stable between builds, which the standard library's hashers do not promise.
+pub(crate) fn stable_hash(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The name goes into paths and into the firewall's text.
+fn check_bridge_name(name: &str) -> Result<(), Error> {
+    const IFNAMSIZ: usize = 16;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if name.is_empty() || name.len() >= IFNAMSIZ || !name.bytes().all(allowed) || name.starts_with('-') {
+        let text = format!("bridge name {name:?} is not 1 to 15 of [A-Za-z0-9_-], the first no dash");
+        return Err(Error::new(ErrorKind::InvalidArgument, text));
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Bringing host and records back together after a restart, a crash or somebody else's cleaning up.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+
+use ross_types::ContainerId;
+
+use super::Fabric;
+use crate::model::{EndpointRecord, NetworkMode};
+use crate::netlink::route::Change;
+use crate::{Error, namespace, ports, veth};
+
+impl Fabric {
+    pub(crate) fn reconcile(&self, alive: &[ContainerId]) -> Result<(), Error> {
+        let _alone = self.enter_alone();
+        let alive: HashSet<&ContainerId> = alive.iter().collect();
+        let mut failures = Vec::new();
+        for record in self.ledger.records().iter().filter(|record| !alive.contains(&record.container)) {
+            failures.extend(self.release_one(&record.container).err());
+        }
+        let records = self.ledger.records();
+        failures.extend(self.remove_stray_pins(&records).err());
+        failures.extend(self.remove_stray_links(&records).err());
+        failures.extend(self.remove_retired().err());
+        failures.extend(self.repair(&records).err());
+        if failures.is_empty() { Ok(()) } else { Err(Error::several("reconcile networks", failures)) }
+    }
+
+    /// For an orderly end: what is shared goes when nobody uses it.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let _alone = self.enter_alone();
+        self.remove_retired()?;
+        let used = self.ledger.records().iter().any(|record| record.mode == NetworkMode::Bridge);
+        if used { Ok(()) } else { self.remove_bridge() }
+    }
+
+    fn repair(&self, records: &[EndpointRecord]) -> Result<(), Error> {
+        if records.iter().all(|record| record.mode != NetworkMode::Bridge) {
+            return self.remove_bridge();
+        }
+        let mut host = Self::host_socket()?;
+        *self.known_bridge() = None;
+        self.bridge(&mut host)?;
+        for record in records {
+            self.hold_ports(&record.container);
+        }
+        Ok(())
+    }
+
+    /// Binds the ports of a lease from an earlier process again. One that was taken meanwhile stays published.
+    fn hold_ports(&self, container: &ContainerId) {
+        let Some(mut lease) = self.ledger.take_out(container) else { return };
+        if lease.sockets.is_empty() {
+            for port in &lease.record.endpoint.ports {
+                match ports::reserve(port) {
+                    Ok(socket) => lease.sockets.push(socket),
+                    Err(error) => {
+                        tracing::warn!(container = container.short(), %error, "cannot hold a published port");
+                    }
+                }
+            }
+        }
+        self.ledger.put_back(lease);
+    }
+
+    fn remove_stray_pins(&self, records: &[EndpointRecord]) -> Result<(), Error> {
+        let pins = self.pins();
+        let failed = |error| Error::io(format!("list {}", pins.display()), error);
+        let entries = match fs::read_dir(&pins) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result.map_err(failed)?,
+        };
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            if !records.iter().any(|record| record.endpoint.netns.as_ref() == Some(&path)) {
+                namespace::unpin(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes links that are named like ours, sit on our bridge and belong to no lease.
+    fn remove_stray_links(&self, records: &[EndpointRecord]) -> Result<(), Error> {
+        let mut host = Self::host_socket()?;
+        let links = host.links().map_err(|error| Error::io("list links", error))?;
+        let Some(bridge) = links.iter().find(|link| link.name == self.config.bridge) else { return Ok(()) };
+        let leased: HashSet<&str> = records.iter().filter_map(|record| record.host_link.as_deref()).collect();
+        let stray = links.iter().filter(|link| {
+            link.controller == Some(bridge.index)
+                && link.name.starts_with(veth::PREFIX)
+                && !leased.contains(link.name.as_str())
+        });
+        let changes: Vec<Change> = stray.map(|link| Change::delete_link(&link.name)).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        host.apply(changes).map_err(|error| Error::io("remove stray links", error))
+    }
+}
