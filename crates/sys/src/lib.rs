@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "this crate is where all of it lives")]
 #![expect(unsafe_code, reason = "this crate is where the unsafe code of ross is, so that no other has any")]
 //! One safe function per kernel operation that rustix does not offer safely. The only crate with `unsafe`.
+//! Placeholder.
 
 pub mod bpf;
 pub mod clone;
@@ -15,6 +16,7 @@ pub mod cwd;
 pub mod error;
 pub mod exec;
 pub mod fd;
+pub mod inode;
 pub mod keyring;
 pub mod memfd;
 pub mod mount;

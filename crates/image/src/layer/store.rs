@@ -1,16 +1,26 @@
-//! The folder `layers/`: what is in it is whole.
+//! The folder `layers/`: what is in it under a key is whole.
 
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
 
 use ross_types::{ChainId, DiffId};
+use rustix::fs::{Mode, OFlags};
 
-use super::{LayerError, LayerKey, UnpackLimits};
+use super::fault::Fault;
+use super::merged::Level;
+use super::record::Record;
+use super::staging::{Folder, Staging};
+use super::stream::{self, Pumped};
+use super::unpack::{Unpacked, unpack};
+use super::{LayerError, LayerKey, UnpackLimits, fixup, write};
 
 /// The unpacked layers of this host, under `<root>/layers`. Cheap to clone; safe to use from many threads.
 #[derive(Debug, Clone)]
 pub struct LayerStore {
-    path: PathBuf,
+    folder: Arc<Folder>,
 }
 
 /// A layer that is unpacked and durable.
@@ -41,6 +51,9 @@ pub enum Applied {
 #[derive(Debug)]
 pub struct Pending {
     store: LayerStore,
+    staging: Staging,
+    record: Record,
+    unpacked: Unpacked,
 }
 
 impl LayerStore {
@@ -48,19 +61,24 @@ impl LayerStore {
     ///
     /// One process at a time may have a root open.
     pub fn open(root: &Path) -> Result<Self, LayerError> {
-        Ok(Self { path: root.join("layers") })
+        Folder::open(root.join("layers")).map(|folder| Self { folder: Arc::new(folder) })
     }
 
-    /// The layer with this diff id, if it is here and can serve in an image where its chain id is `chain`.
+    /// The layer with this diff id, if it is here and can serve in an image where its chain id is `chain_id`.
     pub fn find(&self, diff_id: &DiffId, chain_id: &ChainId) -> Result<Option<Layer>, LayerError> {
-        let _ = (diff_id, chain_id, &self.path);
-        unimplemented!()
+        for key in [LayerKey::of_diff(diff_id), LayerKey::of_chain(chain_id)] {
+            if let Some(record) = self.record(&key)?
+                && record.chain_id.as_ref().is_none_or(|chain| chain == chain_id)
+            {
+                return Ok(Some(layer(key, &record)));
+            }
+        }
+        Ok(None)
     }
 
     /// The layer with this key.
     pub fn get(&self, key: &LayerKey) -> Result<Option<Layer>, LayerError> {
-        let _ = key;
-        unimplemented!()
+        Ok(self.record(key)?.map(|record| layer(key.clone(), &record)))
     }
 
     /// Whether a layer with this key is here.
@@ -69,15 +87,15 @@ impl LayerStore {
         matches!(self.get(key), Ok(Some(_)))
     }
 
-    /// The keys of all layers.
+    /// The keys of all layers, sorted.
     pub fn keys(&self) -> Result<Vec<LayerKey>, LayerError> {
-        unimplemented!()
+        self.folder.keys()
     }
 
     /// The root of a layer's files, in overlay's on-disk form.
     #[must_use]
     pub fn tree(&self, key: &LayerKey) -> PathBuf {
-        self.path.join(key.as_str()).join("tree")
+        self.folder.path.join(key.as_str()).join("tree")
     }
 
     /// Unpacks an uncompressed tar stream and puts the layer in place, durably.
@@ -91,21 +109,106 @@ impl LayerStore {
         limits: &UnpackLimits,
         progress: &dyn Fn(u64),
     ) -> Result<Applied, LayerError> {
-        let _ = (reader, expect, limits, progress);
-        unimplemented!()
+        let (staging, tree) = self.folder.stage()?;
+        let (pump, chunks) = stream::pair();
+        let (pumped, unpacked) = thread::scope(|scope| {
+            let write = move || {
+                ross_sys::inode::take_empty_umask().map_err(|errno| {
+                    Fault::Kernel { action: "prepare the thread that writes files", errno }.at(expect, b"", 0)
+                })?;
+                unpack(chunks, tree, expect, limits)
+            };
+            let worker =
+                thread::Builder::new().name("ross-unpack".into()).spawn_scoped(scope, write).map_err(
+                    |source| LayerError::Store { action: "start a thread for", path: staging.path(), source },
+                )?;
+            let pumped = pump.run(reader, expect.0.algorithm(), progress);
+            let unpacked = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok::<_, LayerError>((pumped, unpacked))
+        })?;
+        // A reader that failed is why the archive ended early.
+        let pumped = pumped.map_err(|source| LayerError::Read { layer: expect.clone(), source })?;
+        let unpacked = unpacked?;
+        match pumped {
+            Pumped::All(actual) if actual == expect.0 => {}
+            Pumped::All(actual) => return Err(LayerError::DiffId { expected: expect.clone(), actual }),
+            Pumped::Refused => unreachable!("the worker reads to the end unless it fails"),
+        }
+        let mut record = Record::new(expect.clone(), unpacked.size, unpacked.entries);
+        record.root_entry = unpacked.root_entry;
+        record.root_opaque = unpacked.root_opaque;
+        let pending = Pending { store: self.clone(), staging, record, unpacked };
+        if pending.unpacked.ledger.needs_parents() {
+            return Ok(Applied::NeedsParents(pending));
+        }
+        pending.commit(LayerKey::of_diff(expect)).map(Applied::Independent)
     }
 
     /// Removes a layer; one that is not here is no error.
     pub fn remove(&self, key: &LayerKey) -> Result<(), LayerError> {
-        let _ = key;
-        unimplemented!()
+        self.folder.remove(key)
+    }
+
+    /// What is recorded of a layer.
+    pub(crate) fn record(&self, key: &LayerKey) -> Result<Option<Record>, LayerError> {
+        Record::read(&self.folder.path.join(key.as_str()))
+    }
+
+    /// The roots of these layers (lowest first), highest first, down to one that hides all below it.
+    pub(crate) fn open_stack(&self, layers: &[LayerKey]) -> Result<Vec<OwnedFd>, LayerError> {
+        let mut roots = Vec::with_capacity(layers.len());
+        for key in layers.iter().rev() {
+            let record = self.record(key)?.ok_or_else(|| LayerError::NotFound(key.clone()))?;
+            let path = self.tree(key);
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let root = rustix::fs::open(&path, flags, Mode::empty());
+            roots.push(root.map_err(|errno| LayerError::Store {
+                action: "open",
+                path,
+                source: errno.into(),
+            })?);
+            if record.root_opaque {
+                break;
+            }
+        }
+        Ok(roots)
     }
 }
 
 impl Pending {
     /// Completes the layer from `parents`, the keys of all layers below it, lowest first, and puts it in place.
-    pub fn finish(self, chain_id: &ChainId, parents: &[LayerKey]) -> Result<Layer, LayerError> {
-        let _ = (self.store, chain_id, parents);
-        unimplemented!()
+    pub fn finish(mut self, chain_id: &ChainId, parents: &[LayerKey]) -> Result<Layer, LayerError> {
+        let own = self.unpacked.tree.try_clone();
+        let own =
+            own.map_err(|source| LayerError::Store { action: "open", path: self.staging.path(), source })?;
+        let mut roots = vec![own];
+        if !self.record.root_opaque {
+            roots.append(&mut self.store.open_stack(parents)?);
+        }
+        let stack = Level::of_roots(roots);
+        let Unpacked { tree, ledger, .. } = &mut self.unpacked;
+        fixup::complete(tree, &stack, ledger)
+            .map_err(|(path, fault)| fault.at(&self.record.diff_id, &path, 0))?;
+        self.record.chain_id = Some(chain_id.clone());
+        self.commit(LayerKey::of_chain(chain_id))
+    }
+
+    fn commit(self, key: LayerKey) -> Result<Layer, LayerError> {
+        let Self { staging, record, unpacked, .. } = self;
+        write::finish_directories(&unpacked.tree, &unpacked.ledger)
+            .map_err(|(path, fault)| fault.at(&record.diff_id, &path, 0))?;
+        record.write(&staging.path())?;
+        staging.commit(&key)?;
+        Ok(layer(key, &record))
+    }
+}
+
+fn layer(key: LayerKey, record: &Record) -> Layer {
+    Layer {
+        key,
+        diff_id: record.diff_id.clone(),
+        size: record.size,
+        entries: record.entries,
+        dependent: record.chain_id.is_some(),
     }
 }

@@ -18,7 +18,7 @@ pub enum SnapshotError {
     #[error(transparent)]
     Layer(#[from] LayerError),
     /// More layers than overlay takes.
-    #[error("{0} layers are more than the 500 that overlay can stack")]
+    #[error("{0} layers are more than overlay can stack")]
     TooManyLayers(usize),
     /// The kernel refused.
     #[error("cannot {action} {}", path.display())]
