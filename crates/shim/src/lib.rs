@@ -3,6 +3,7 @@
 //! - [`protocol`]: what travels over the shim's socket.
 //! - [`config`]: what the shim is told at launch (`shim.json`).
 //! - [`exit_record`]: how a container ended, durable before anyone is told.
+//! - [`log`]: the container's log file.
 //! - `client` (feature `client`): starts shims and talks to them, for tokio programs.
 
 #![forbid(unsafe_code)]
@@ -12,4 +13,5 @@
 pub mod client;
 pub mod config;
 pub mod exit_record;
+pub mod log;
 pub mod protocol;
