@@ -2,8 +2,11 @@
 
 use ross_types::{Digest, ErrorKind};
 
+use crate::content::ContentError;
+use crate::load::ArchiveError;
 use crate::manifest::ManifestError;
 use crate::record::RecordsError;
+use crate::registry::RegistryError;
 
 /// A failure of the image store. Print the chain of sources: each link adds what it knows and repeats nothing.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +31,24 @@ pub enum Error {
         /// What failed.
         source: Box<Error>,
     },
+    /// The registry's answer, or the lack of one.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// A manifest, index or configuration that ross cannot use.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The blob store.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// An archive that is no image.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// The records.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// Unpacking a layer.
+    #[error(transparent)]
+    Unpack(#[from] crate::layer::LayerError),
     /// No image goes by this name or id.
     #[error("no such image: {0}")]
     NotFound(String),
@@ -54,9 +69,6 @@ pub enum Error {
         /// What stands against it, and what to do.
         reason: String,
     },
-    /// This build of the store cannot do it.
-    #[error("{0}: not built yet")]
-    Unbuilt(&'static str),
     /// A task of the store ended without an answer.
     #[error("image store: a task ended early")]
     TaskLost(#[source] tokio::task::JoinError),
@@ -68,12 +80,15 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Pull { source, .. } | Self::Load(source) | Self::Layer { source, .. } => source.kind(),
+            Self::Registry(error) => error.kind(),
             Self::Manifest(error) => error.kind(),
+            Self::Content(error) => error.kind(),
+            Self::Archive(error) => error.kind(),
             Self::Records(error) => error.kind(),
+            Self::Unpack(error) => error.kind(),
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Ambiguous(_) | Self::InvalidName(_) | Self::InvalidTag(_) => ErrorKind::InvalidArgument,
             Self::InUse { .. } => ErrorKind::FailedPrecondition,
-            Self::Unbuilt(_) => ErrorKind::Unimplemented,
             Self::TaskLost(_) => ErrorKind::Internal,
         }
     }

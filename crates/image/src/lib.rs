@@ -6,20 +6,25 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod content;
 mod error;
 mod image;
 pub mod layer;
+mod load;
 mod manifest;
 mod progress;
+mod pull;
 mod record;
 mod registry;
 pub mod snapshot;
 mod store;
 
+pub use content::ContentError;
 pub use error::Error;
 pub use image::{Image, ImageUse, Pulled, Removed};
+pub use load::ArchiveError;
 pub use manifest::{ContainerDefaults, Healthcheck, History, ImageConfig, ManifestError, RootFs};
 pub use progress::{LayerState, ProgressSink, PullEvent};
 pub use record::{ImageRecord, ImageRecords, LayerRecord, RecordsError};
-pub use registry::{Credentials, RegistryConfig};
-pub use store::{ImageStore, StoreConfig};
+pub use registry::{Credentials, RegistryConfig, RegistryError};
+pub use store::{Hold, ImageStore, StoreConfig};

@@ -189,7 +189,6 @@ impl ImageConfig {
         if self.os.is_empty() || self.architecture.is_empty() {
             return None;
         }
-        let variant = (!self.variant.is_empty()).then(|| self.variant.clone());
-        Some(Platform { os: self.os.clone(), architecture: self.architecture.clone(), variant })
+        Some(super::platform_of(&self.os, &self.architecture, &self.variant))
     }
 }

@@ -1,5 +1,53 @@
-//! Registries.
+//! Registries: manifests and blobs over the distribution API, from servers that may fail, stall or lie.
+//!
+//! Built on reqwest rather than on oci-client 0.18, of which nothing is left once correctness has had its say: it
+//! follows redirects by reqwest's default policy (10 hops, https to http allowed, any address), keeps its HTTP client
+//! to itself, has no retries and one fixed timeout policy, answers challenges from wherever they come, hands out no
+//! error that says which status came with which Retry-After, and its types know digests and platforms as strings.
+//! It also brings regex and chrono into a daemon that is to be small.
+//!
+//! Invariants: a request ends, whatever the other side does (every wait has a bound); no answer is held in
+//! memory beyond its bound; credentials go to the registry and the token service it names, to nobody else; what is
+//! handed out is not trusted: who takes it compares digests.
 
+mod auth;
+mod blob;
+mod client;
 mod config;
+mod endpoint;
+mod error;
+mod repository;
 
+use std::sync::Arc;
+
+use ross_types::ImageRef;
+
+pub(crate) use blob::BlobStream;
 pub use config::{Credentials, RegistryConfig};
+pub use error::RegistryError;
+pub(crate) use repository::{FetchedManifest, Repository};
+
+/// The way to all registries.
+#[derive(Debug)]
+pub(crate) struct Registries {
+    http: Arc<client::HttpClient>,
+}
+
+impl Registries {
+    pub(crate) fn new(config: RegistryConfig) -> Self {
+        Self { http: Arc::new(client::HttpClient::new(config)) }
+    }
+
+    /// The repository of `reference`.
+    pub(crate) fn repository(
+        &self,
+        reference: &ImageRef,
+        credentials: Option<Credentials>,
+    ) -> Result<Arc<Repository>, RegistryError> {
+        Repository::new(self.http.clone(), reference, credentials).map(Arc::new)
+    }
+
+    pub(crate) fn config(&self) -> &RegistryConfig {
+        &self.http.config
+    }
+}

@@ -1,21 +1,31 @@
 //! The image store: the door of this crate.
 
+mod inner;
+mod lease;
+mod names;
+mod remove;
+
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ross_types::{Digest, ImageRef, Platform};
 
+pub(crate) use inner::Inner;
+pub(crate) use lease::{Lease, Wants};
+
 use crate::error::Error;
 use crate::image::{Image, ImageUse, Pulled, Removed};
+use crate::manifest::{ImageConfig, MAX_CONFIG_SIZE};
 use crate::progress::ProgressSink;
-use crate::record::ImageRecords;
+use crate::record::{ImageRecord, ImageRecords};
 use crate::registry::{Credentials, RegistryConfig};
+use crate::snapshot::Snapshots;
 
 /// Where a store keeps its data, and what it needs from its owner.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
-    /// The directory of `blobs/`, `ingest/` and `layers/`; ross's `--root`.
+    /// The directory of `blobs/`, `ingest/` and `layers/`; ross's `--root`. One process at a time may open it.
     pub root: PathBuf,
     /// Where image records are kept.
     pub records: Arc<dyn ImageRecords>,
@@ -26,16 +36,25 @@ pub struct StoreConfig {
 /// Images on disk. Cheap to clone; all clones are the same store.
 #[derive(Debug, Clone)]
 pub struct ImageStore {
-    config: Arc<StoreConfig>,
+    inner: Arc<Inner>,
+}
+
+/// While it exists, the image it was made for cannot be removed.
+#[derive(Debug)]
+pub struct Hold {
+    #[expect(dead_code, reason = "held for what its drop does")]
+    lease: Arc<Lease>,
 }
 
 impl ImageStore {
-    /// Opens or creates the store under `config.root`, and clears what was left in staging.
+    /// Opens or creates the store under `config.root`, clears what was left in staging, and takes away blobs and
+    /// layers that no record refers to.
     ///
     /// # Errors
     /// When a directory cannot be made or read.
     pub async fn open(config: StoreConfig) -> Result<Self, Error> {
-        Ok(Self { config: Arc::new(config) })
+        let inner = blocking(move || Inner::open(config)).await?;
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Fetches the image `reference` leads to at its registry, for `platform`. Dropping the future stops the work;
@@ -45,33 +64,45 @@ impl ImageStore {
     /// [`Error::Pull`]; nothing but resumable staging files is left, and no record is written.
     pub async fn pull(
         &self,
-        _reference: &ImageRef,
-        _platform: &Platform,
-        _credentials: Option<Credentials>,
-        _progress: ProgressSink,
+        reference: &ImageRef,
+        platform: &Platform,
+        credentials: Option<Credentials>,
+        progress: ProgressSink,
     ) -> Result<Pulled, Error> {
-        Err(Error::Unbuilt("pull"))
+        let pulled = crate::pull::pull(&self.inner, reference, platform, credentials, progress).await;
+        pulled.map_err(|source| Error::Pull { reference: reference.familiar(), source: Box::new(source) })
     }
 
-    /// Reads images from an archive: an OCI layout or a docker archive, plain or compressed by gzip or zstd.
+    /// Reads images from an archive: an OCI layout or a docker archive, plain or compressed by gzip or zstd. Images
+    /// that the archive names get those names.
     ///
     /// # Errors
     /// [`Error::Load`]; images read completely before the failure stay.
     pub async fn load(
         &self,
-        _archive: impl Read + Send + 'static,
-        _progress: ProgressSink,
+        archive: impl Read + Send + 'static,
+        progress: ProgressSink,
     ) -> Result<Vec<Image>, Error> {
-        Err(Error::Unbuilt("load"))
+        let loaded = crate::load::load(&self.inner, Box::new(archive), progress).await;
+        loaded.map_err(|source| Error::Load(Box::new(source)))
     }
 
-    /// All images, newest first.
+    /// All images, the newest first. One whose configuration cannot be read is among them, marked as damaged.
     ///
     /// # Errors
     /// When the records cannot be read.
     pub fn list(&self) -> Result<Vec<Image>, Error> {
-        let _ = &self.config;
-        Err(Error::Unbuilt("list"))
+        let mut records = self.inner.config.records.images()?;
+        records.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
+        let images = records.into_iter().map(|record| {
+            read_image(&self.inner, record).unwrap_or_else(|(record, error)| Image {
+                record: *record,
+                config: ImageConfig::default(),
+                raw_config: Vec::new(),
+                damaged: Some(error.to_string()),
+            })
+        });
+        Ok(images.collect())
     }
 
     /// The image that `name_or_id` means: `name[:tag][@digest]`, an image id with or without `sha256:`, or the
@@ -79,16 +110,26 @@ impl ImageStore {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::InvalidName`], or what reading it came to.
-    pub fn resolve(&self, _name_or_id: &str) -> Result<Image, Error> {
-        Err(Error::Unbuilt("resolve"))
+    pub fn resolve(&self, name_or_id: &str) -> Result<Image, Error> {
+        let (record, _) = names::find(self.inner.config.records.images()?, name_or_id)?;
+        read_image(&self.inner, record).map_err(|(_, error)| error)
     }
 
     /// Makes `reference` lead to `image`.
     ///
     /// # Errors
     /// [`Error::InvalidTag`] when the reference has a digest; [`Error::NotFound`] when the image is gone.
-    pub fn tag(&self, _image: &Image, _reference: &ImageRef) -> Result<(), Error> {
-        Err(Error::Unbuilt("tag"))
+    pub fn tag(&self, image: &Image, reference: &ImageRef) -> Result<(), Error> {
+        if reference.digest().is_some() {
+            return Err(Error::InvalidTag(reference.familiar()));
+        }
+        let _held = self.inner.leases.lock();
+        let records = self.inner.config.records.images()?;
+        if !records.iter().any(|record| record.id == image.record.id) {
+            return Err(Error::NotFound(image.record.id.to_string()));
+        }
+        self.inner.config.records.set_tag(reference, &image.record.id, &image.record.manifest)?;
+        Ok(())
     }
 
     /// Removes a reference, and the image with its blobs and layers when that was the last one; by Docker's rules.
@@ -100,10 +141,54 @@ impl ImageStore {
     /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::InUse`].
     pub fn remove(
         &self,
-        _name_or_id: &str,
-        _force: bool,
-        _in_use: &dyn Fn(&Digest) -> Option<ImageUse>,
+        name_or_id: &str,
+        force: bool,
+        in_use: &dyn Fn(&Digest) -> Option<ImageUse>,
     ) -> Result<Vec<Removed>, Error> {
-        Err(Error::Unbuilt("remove"))
+        remove::remove(&self.inner, name_or_id, force, in_use)
     }
+
+    /// Keeps `image` from being removed until the hold is dropped: for the time between choosing an image for a
+    /// container and having the container where [`remove`](Self::remove)'s `in_use` sees it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the image is gone.
+    pub fn hold(&self, image: &Image) -> Result<Hold, Error> {
+        let mut held = self.inner.leases.lock();
+        let records = self.inner.config.records.images()?;
+        if !records.iter().any(|record| record.id == image.record.id) {
+            return Err(Error::NotFound(image.record.id.to_string()));
+        }
+        let wants = Wants { image: Some(image.record.id.clone()), ..Wants::default() };
+        held.take(&wants);
+        drop(held);
+        let (lease, _) = Lease::of_taken(&self.inner, wants);
+        lease.settle();
+        Ok(Hold { lease })
+    }
+
+    /// Writable roots over the layers of images.
+    #[must_use]
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.inner.snapshots
+    }
+}
+
+/// Reads an image's configuration; hands the record back when that cannot be done.
+pub(crate) fn read_image(inner: &Inner, record: ImageRecord) -> Result<Image, (Box<ImageRecord>, Error)> {
+    let read = || -> Result<_, Error> {
+        let raw = inner.blobs.read(&record.id, MAX_CONFIG_SIZE)?;
+        Ok((ImageConfig::parse(&raw)?, raw))
+    };
+    match read() {
+        Ok((config, raw_config)) => Ok(Image { record, config, raw_config, damaged: None }),
+        Err(error) => Err((Box::new(record), error)),
+    }
+}
+
+/// Runs blocking work where it blocks nobody.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|lost| Err(Error::TaskLost(lost)))
 }

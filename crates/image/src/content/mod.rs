@@ -1,0 +1,16 @@
+//! Content: blobs by digest, and the staging area they come from.
+//!
+//! Invariants: a file under `blobs/` has the size and digest its name and descriptor say, and was durable before it
+//! got that name; a file under `ingest/` may be anything. Knows nothing of images, registries or layers.
+
+mod error;
+mod gate;
+mod hasher;
+mod ingest;
+mod store;
+
+pub use error::ContentError;
+pub(crate) use gate::{Gates, Pass};
+pub(crate) use hasher::Hasher;
+pub(crate) use ingest::Ingest;
+pub(crate) use store::BlobStore;

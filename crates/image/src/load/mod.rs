@@ -1,0 +1,51 @@
+//! Loading images from an archive: an OCI layout or a docker archive, plain or packed.
+//!
+//! The archive is read once, as a stream, into staging files; then its images are put together like pulled
+//! ones, with blobs from disk instead of from a registry. Nothing an archive says becomes a path.
+
+mod error;
+mod images;
+mod members;
+
+use std::io::Read;
+use std::sync::Arc;
+
+pub use error::ArchiveError;
+
+use crate::error::Error;
+use crate::image::Image;
+use crate::progress::{ProgressSink, PullEvent};
+use crate::pull::{Order, assemble};
+use crate::store::{Inner, Lease, Wants, blocking};
+
+use members::Members;
+
+pub(crate) async fn load(
+    inner: &Arc<Inner>,
+    archive: Box<dyn Read + Send>,
+    progress: ProgressSink,
+) -> Result<Vec<Image>, Error> {
+    let staging = inner.clone();
+    let (lease, found) = blocking(move || {
+        let members = Members::read(&staging.blobs, archive, staging.limits.bytes)?;
+        // All that could become a blob is leased before any of it does.
+        let wants = Wants { blobs: members.digests(), ..Wants::default() };
+        let (lease, _) = Lease::acquire(&staging, wants);
+        let found = images::images(&members, &staging.blobs)?;
+        Ok((lease, found))
+    })
+    .await?;
+    let mut loaded = Vec::new();
+    for image in found {
+        let digest = image.resolved.digest.clone();
+        progress(PullEvent::Manifest { digest: digest.clone() });
+        let references = image.names.into_iter().map(|name| (name, digest.clone())).collect();
+        let order =
+            Order { resolved: image.resolved, repository: None, references, progress: progress.clone() };
+        loaded.push(assemble(inner, order).await?.0);
+    }
+    // Not settled: what no image came to use goes back to staging.
+    drop(lease);
+    progress(PullEvent::Done);
+    Ok(loaded)
+}

@@ -1,0 +1,241 @@
+//! One HTTP exchange after the other: redirects, status codes, and when to try again.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Client, Method, Response, StatusCode, Url};
+use ross_types::ErrorKind;
+use serde::Deserialize;
+
+use super::endpoint::{may_follow, same_origin};
+use super::{RegistryConfig, RegistryError};
+use crate::manifest::printable;
+
+/// A chain of redirects longer than this is a loop.
+const MAX_REDIRECTS: usize = 10;
+
+/// An error body is read no further than this.
+const MAX_ERROR_BODY: usize = 16 * 1024;
+
+/// HTTP connections to all registries. TLS, whose root certificates take time and memory, is made ready at the first
+/// registry that needs it.
+#[derive(Debug)]
+pub(super) struct HttpClient {
+    pub(super) config: RegistryConfig,
+    plain: OnceLock<Client>,
+    tls: OnceLock<Client>,
+}
+
+/// A request, without what authorizes it.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<String>,
+}
+
+impl Request {
+    pub(super) fn get(url: Url) -> Self {
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: None }
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+/// An answer, and whether it came from the server that was asked rather than from one it redirected to.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response,
+    pub(super) from_origin: bool,
+}
+
+impl HttpClient {
+    pub(super) fn new(config: RegistryConfig) -> Self {
+        Self { config, plain: OnceLock::new(), tls: OnceLock::new() }
+    }
+
+    fn client(&self, object: &str, url: &Url) -> Result<&Client, RegistryError> {
+        let cell = if url.scheme() == "https" { &self.tls } else { &self.plain };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        // The first caller in the process decides; all of ross decides for ring.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(concat!("ross/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(self.config.connect_timeout)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(self.config.parallel_layers);
+        if url.scheme() != "https" {
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder.build().map_err(|error| RegistryError::of_transport(object, error))?;
+        Ok(cell.get_or_init(|| client))
+    }
+
+    /// Sends `request` and follows redirects. `authorization` goes to the server of `request.url` alone, and not
+    /// even there once another server was in between. Any final status is an answer.
+    pub(super) async fn exchange(
+        &self,
+        object: &str,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, RegistryError> {
+        let mut url = request.url.clone();
+        let mut from_origin = true;
+        for _ in 0..=MAX_REDIRECTS {
+            let mut builder = self.client(object, &url)?.request(request.method.clone(), url.clone());
+            builder = builder.headers(request.headers.clone());
+            if let (Some(value), true) = (authorization, from_origin) {
+                builder = builder.header(reqwest::header::AUTHORIZATION, value);
+            }
+            if let Some(body) = &request.body {
+                builder = builder.body(body.clone());
+            }
+            let sent = tokio::time::timeout(
+                self.config.connect_timeout + self.config.response_timeout,
+                builder.send(),
+            );
+            let response = match sent.await {
+                Ok(sent) => sent.map_err(|error| RegistryError::of_transport(object, error))?,
+                Err(_) => return Err(no_answer(object)),
+            };
+            if !is_redirect(response.status()) || request.method != Method::GET {
+                return Ok(Answer { response, from_origin });
+            }
+            let lasting = |text: String| RegistryError::lasting(object, ErrorKind::Unavailable, text);
+            let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let target = target.and_then(|target| url.join(target).ok());
+            let target = target.ok_or_else(|| lasting("the registry redirects to nowhere".into()))?;
+            may_follow(&request.url, &target)
+                .and_then(|()| may_follow(&url, &target))
+                .map_err(|why| lasting(format!("the registry redirects {why}")))?;
+            from_origin &= same_origin(&request.url, &target);
+            url = target;
+        }
+        let text = format!("more than {MAX_REDIRECTS} redirects: the registry redirects in a loop");
+        Err(RegistryError::lasting(object, ErrorKind::Unavailable, text))
+    }
+
+    /// How long to wait after the `failures`th failure in a row (1 is the first): what the registry asks for, or a
+    /// delay that doubles; jittered, so that many clients do not come back at once.
+    pub(super) fn delay(&self, failures: u32, asked: Option<Duration>) -> Duration {
+        let exponent = failures.saturating_sub(1).min(16);
+        let base = self.config.backoff.saturating_mul(1 << exponent).min(self.config.backoff_max);
+        let jittered = base.mul_f64(0.5 + 0.5 * random_fraction());
+        asked.map_or(jittered, |asked| asked.min(self.config.backoff_max).max(jittered))
+    }
+}
+
+pub(super) fn no_answer(object: &str) -> RegistryError {
+    RegistryError::passing(object, ErrorKind::DeadlineExceeded, "the registry does not answer in time")
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn random_fraction() -> f64 {
+    let mut bytes = [0; 4];
+    // Without randomness the delay is only less well spread.
+    let _ = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::NONBLOCK);
+    f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+/// The wait that a 429 or 503 asks for. (The form with a date is rare and treated as absent.)
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds: u64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// What an answer that is no success means.
+pub(super) async fn failure(object: &str, authenticated: bool, response: Response) -> RegistryError {
+    let status = response.status();
+    let (kind, passing, text) = match status.as_u16() {
+        401 if authenticated => {
+            (ErrorKind::Unauthenticated, false, "the registry refuses these credentials".to_owned())
+        }
+        401 => (
+            ErrorKind::Unauthenticated,
+            false,
+            "the registry wants a login, or the repository does not exist".to_owned(),
+        ),
+        403 => (ErrorKind::PermissionDenied, false, "the registry denies access".to_owned()),
+        404 => (ErrorKind::NotFound, false, "not found at the registry".to_owned()),
+        429 => (ErrorKind::ResourceExhausted, true, "the registry's rate limit is reached".to_owned()),
+        408 | 425 | 500..=599 => (ErrorKind::Unavailable, true, format!("the registry fails: {status}")),
+        _ => (ErrorKind::Unavailable, false, format!("unexpected answer of the registry: {status}")),
+    };
+    let details = details(response).await;
+    let text = if details.is_empty() { text } else { format!("{text}: {details}") };
+    if passing {
+        RegistryError::passing(object, kind, text)
+    } else {
+        RegistryError::lasting(object, kind, text)
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    errors: Vec<ErrorDetail>,
+}
+
+#[derive(Deserialize)]
+struct ErrorDetail {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// What the registry itself says of a failure, as far as it can be had quickly.
+async fn details(mut response: Response) -> String {
+    let mut body = Vec::new();
+    let read = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ERROR_BODY {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
+    let Ok(parsed) = serde_json::from_slice::<ErrorBody>(&body) else { return String::new() };
+    let first = parsed.errors.into_iter().next();
+    first
+        .map(|error| printable(if error.message.is_empty() { &error.code } else { &error.message }))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays() {
+        let config = RegistryConfig {
+            backoff: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(2),
+            ..RegistryConfig::default()
+        };
+        let client = HttpClient::new(config);
+        let check = |failures, asked: Option<u64>, low, high| {
+            let delay = client.delay(failures, asked.map(Duration::from_secs)).as_millis();
+            assert!((low..=high).contains(&delay), "{failures} {asked:?}: {delay}");
+        };
+        check(1, None, 50, 100);
+        check(2, None, 100, 200);
+        check(30, None, 1000, 2000);
+        check(u32::MAX, None, 1000, 2000);
+        check(1, Some(1), 1000, 1000);
+        check(1, Some(0), 50, 100);
+        check(1, Some(u64::MAX), 2000, 2000);
+    }
+}
