@@ -131,7 +131,13 @@ fn lost(error: ClientError) -> EngineError {
 
 impl AttachInput {
     async fn writer(&mut self) -> Result<&mut AttachWriter> {
-        let gone = || EngineError::new(ross_types::ErrorKind::FailedPrecondition, "stdin", "the process has not been started");
+        let gone = || {
+            EngineError::new(
+                ross_types::ErrorKind::FailedPrecondition,
+                "stdin",
+                "the process has not been started",
+            )
+        };
         self.link.ready().await.ok_or_else(gone)
     }
 

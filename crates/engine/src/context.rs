@@ -1,10 +1,8 @@
 //! What every part of the engine stands on.
 
 use std::fs::File;
-use std::sync::RwLock;
 
 use ross_image::ImageStore;
-use ross_image::snapshot::Snapshots;
 use ross_network::Networks;
 use ross_shim::client::ShimBinary;
 
@@ -24,15 +22,12 @@ pub(crate) struct Context {
     pub(crate) paths: Paths,
     pub(crate) db: Db,
     pub(crate) images: ImageStore,
-    pub(crate) snapshots: Snapshots,
     pub(crate) networks: Networks,
     pub(crate) shim: ShimBinary,
     pub(crate) registry: Registry,
     pub(crate) execs: Execs,
     pub(crate) events: Events,
     pub(crate) host: Host,
-    /// Read: an image is being made a container of. Written: an image is being removed. Taken on blocking threads.
-    pub(crate) images_in_use: RwLock<()>,
     /// Held as long as the engine lives: one engine to a root directory.
     pub(crate) _lock: File,
 }

@@ -90,7 +90,9 @@ impl EngineError {
     pub(crate) fn io(call: &str, path: &std::path::Path, error: impl Into<std::io::Error>) -> Self {
         let error = error.into();
         let kind = match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::ResourceExhausted,
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                ErrorKind::ResourceExhausted
+            }
             std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
             _ => ErrorKind::Internal,
         };
@@ -106,10 +108,12 @@ mod tests {
 
     #[test]
     fn sentences_join_their_causes_once() {
-        let inner = EngineError::new(ErrorKind::Internal, "x", "inner").caused_by(std::io::Error::other("root"));
+        let inner =
+            EngineError::new(ErrorKind::Internal, "x", "inner").caused_by(std::io::Error::other("root"));
         let outer = EngineError::new(ErrorKind::Internal, "y", "outer").caused_by(inner);
         assert_eq!(outer.sentence(), "outer: inner: root");
-        let repeating = EngineError::new(ErrorKind::Internal, "y", "outer: root").caused_by(std::io::Error::other("root"));
+        let repeating = EngineError::new(ErrorKind::Internal, "y", "outer: root")
+            .caused_by(std::io::Error::other("root"));
         assert_eq!(repeating.sentence(), "outer: root");
     }
 }

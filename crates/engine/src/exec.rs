@@ -111,8 +111,12 @@ impl Execs {
     }
 
     fn insert(&self, container: ContainerId, config: ExecConfig) -> Arc<Exec> {
-        let exec =
-            Arc::new(Exec { id: new_id(), container: container.clone(), config, state: Mutex::new(State::Prepared) });
+        let exec = Arc::new(Exec {
+            id: new_id(),
+            container: container.clone(),
+            config,
+            state: Mutex::new(State::Prepared),
+        });
         let mut inner = self.lock();
         let execs = inner.entry(container).or_default();
         if execs.iter().filter(|exec| exec.has_ended()).count() > KEPT
@@ -164,7 +168,10 @@ fn running(view: &View) -> Result<ShimClient> {
         let text = format!("container {} is paused, unpause the container before exec", view.name);
         return Err(EngineError::new(ErrorKind::FailedPrecondition, view.id.as_str(), text));
     }
-    view.shim.clone().filter(|_| view.run.state.is_running()).ok_or_else(|| EngineError::not_running(view.id.as_str()))
+    view.shim
+        .clone()
+        .filter(|_| view.run.state.is_running())
+        .ok_or_else(|| EngineError::not_running(view.id.as_str()))
 }
 
 /// Prepares a process.
@@ -179,7 +186,10 @@ pub(crate) fn create(context: &Context, container: &str, config: ExecConfig) -> 
         return Err(EngineError::invalid("exec", format!("`{}` has a NUL in it", text.escape_debug())));
     }
     if !config.working_dir.is_empty() && !config.working_dir.starts_with('/') {
-        return Err(EngineError::invalid("working_dir", format!("`{}` is not an absolute path", config.working_dir)));
+        return Err(EngineError::invalid(
+            "working_dir",
+            format!("`{}` is not an absolute path", config.working_dir),
+        ));
     }
     tell(context, &view, &format!("exec_create: {}", config.cmd.join(" ")));
     Ok(context.execs.insert(view.id.clone(), config).id.clone())
@@ -190,7 +200,11 @@ fn tell(context: &Context, view: &View, action: &str) {
 }
 
 /// Starts a prepared process; its streams, unless it is to run by itself.
-pub(crate) async fn start(context: &Arc<Context>, id: &str, start: ExecStart) -> Result<Option<AttachSession>> {
+pub(crate) async fn start(
+    context: &Arc<Context>,
+    id: &str,
+    start: ExecStart,
+) -> Result<Option<AttachSession>> {
     let exec = context.execs.find(id)?;
     let view = context.registry.find(exec.container.as_str())?.view();
     let shim = running(&view)?;
@@ -223,10 +237,13 @@ async fn run(
     start: ExecStart,
 ) -> Result<(i32, Option<AttachSession>)> {
     let process = {
-        let (bundle, rootfs) = (context.paths.state_of(&view.id).join("config.json"), context.paths.rootfs(&view.id));
+        let (bundle, rootfs) =
+            (context.paths.state_of(&view.id).join("config.json"), context.paths.rootfs(&view.id));
         let (config, groups) = (exec.config.clone(), view.config.group_add.clone());
         let task = tokio::task::spawn_blocking(move || process_json(&bundle, &rootfs, &config, &groups));
-        task.await.unwrap_or_else(|error| Err(EngineError::internal("task", "a task ended early").caused_by(error)))?
+        task.await.unwrap_or_else(|error| {
+            Err(EngineError::internal("task", "a task ended early").caused_by(error))
+        })?
     };
     let config = &exec.config;
     let attach =
@@ -240,7 +257,8 @@ async fn run(
         attach: (!start.detach).then_some(attach),
     };
     let failed = |error: ross_shim::client::ClientError| {
-        EngineError::new(error.kind(), exec.id.as_str(), format!("exec in container {}", view.name)).caused_by(error)
+        EngineError::new(error.kind(), exec.id.as_str(), format!("exec in container {}", view.name))
+            .caused_by(error)
     };
     if start.detach {
         return Ok((shim.exec(request).await.map_err(failed)?, None));
@@ -249,14 +267,25 @@ async fn run(
     Ok((pid, Some(AttachSession::over(stream, Some(exec.clone())))))
 }
 
-fn process_json(bundle: &PathBuf, rootfs: &PathBuf, config: &ExecConfig, groups: &[String]) -> Result<String> {
+fn process_json(
+    bundle: &PathBuf,
+    rootfs: &PathBuf,
+    config: &ExecConfig,
+    groups: &[String],
+) -> Result<String> {
     let bytes = std::fs::read(bundle).map_err(|error| EngineError::io("read", bundle, error))?;
     let spec = Spec::parse(&bytes).map_err(|error| {
-        EngineError::new(ErrorKind::DataLoss, bundle.display().to_string(), "read the container's specification").caused_by(error)
+        EngineError::new(
+            ErrorKind::DataLoss,
+            bundle.display().to_string(),
+            "read the container's specification",
+        )
+        .caused_by(error)
     })?;
     let main: Process = spec.process.unwrap_or_default();
     let process = exec_process(main, config, &RootFd::open(rootfs)?, groups)?;
-    serde_json::to_string(&process).map_err(|error| EngineError::internal("exec", "write its specification").caused_by(error))
+    serde_json::to_string(&process)
+        .map_err(|error| EngineError::internal("exec", "write its specification").caused_by(error))
 }
 
 /// Resizes the terminal of an exec.

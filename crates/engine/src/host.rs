@@ -14,7 +14,8 @@ impl Host {
     pub(crate) fn read() -> Self {
         // On a hybrid host the v2 hierarchy lies one deeper, mostly without controllers.
         let mounts = ["/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/unified/cgroup.controllers"];
-        let text = mounts.iter().find_map(|path| std::fs::read_to_string(Path::new(path)).ok()).unwrap_or_default();
+        let text =
+            mounts.iter().find_map(|path| std::fs::read_to_string(Path::new(path)).ok()).unwrap_or_default();
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         Self { controllers: text.split_whitespace().map(str::to_owned).collect(), cpus }
     }

@@ -1,23 +1,23 @@
 //! Generated names: an adjective and a noun.
 
-use rustix::rand::{GetRandomFlags, getrandom};
 use ross_types::{ContainerId, ContainerName};
+use rustix::rand::{GetRandomFlags, getrandom};
 
 const ADJECTIVES: [&str; 64] = [
-    "able", "airy", "amber", "ample", "apt", "bold", "brave", "brief", "bright", "brisk", "calm", "clear", "clever",
-    "cosy", "crisp", "dapper", "deft", "eager", "early", "easy", "even", "fair", "fast", "fine", "firm", "fond",
-    "frank", "fresh", "gentle", "glad", "golden", "grand", "happy", "hardy", "honest", "jolly", "keen", "kind",
-    "lively", "lucid", "lucky", "mellow", "merry", "mild", "neat", "nimble", "noble", "patient", "plain", "proud",
-    "quick", "quiet", "ready", "robust", "rosy", "sharp", "sleek", "steady", "sunny", "swift", "tidy", "warm",
-    "wise", "witty",
+    "able", "airy", "amber", "ample", "apt", "bold", "brave", "brief", "bright", "brisk", "calm", "clear",
+    "clever", "cosy", "crisp", "dapper", "deft", "eager", "early", "easy", "even", "fair", "fast", "fine",
+    "firm", "fond", "frank", "fresh", "gentle", "glad", "golden", "grand", "happy", "hardy", "honest",
+    "jolly", "keen", "kind", "lively", "lucid", "lucky", "mellow", "merry", "mild", "neat", "nimble",
+    "noble", "patient", "plain", "proud", "quick", "quiet", "ready", "robust", "rosy", "sharp", "sleek",
+    "steady", "sunny", "swift", "tidy", "warm", "wise", "witty",
 ];
 const NOUNS: [&str; 64] = [
-    "alder", "anchor", "aspen", "badger", "beacon", "beaver", "birch", "bridge", "brook", "canyon", "cedar", "comet",
-    "condor", "coral", "crane", "delta", "dolphin", "ember", "falcon", "fern", "finch", "fjord", "forest", "fox",
-    "garnet", "glacier", "grove", "harbor", "hazel", "heron", "island", "jasper", "juniper", "kestrel", "lagoon",
-    "lantern", "larch", "lark", "linden", "lynx", "maple", "marten", "meadow", "otter", "owl", "pebble", "pelican",
-    "pine", "plover", "quartz", "raven", "reef", "river", "robin", "rowan", "sparrow", "spruce", "stork", "summit",
-    "swan", "thistle", "valley", "willow", "wren",
+    "alder", "anchor", "aspen", "badger", "beacon", "beaver", "birch", "bridge", "brook", "canyon", "cedar",
+    "comet", "condor", "coral", "crane", "delta", "dolphin", "ember", "falcon", "fern", "finch", "fjord",
+    "forest", "fox", "garnet", "glacier", "grove", "harbor", "hazel", "heron", "island", "jasper", "juniper",
+    "kestrel", "lagoon", "lantern", "larch", "lark", "linden", "lynx", "maple", "marten", "meadow", "otter",
+    "owl", "pebble", "pelican", "pine", "plover", "quartz", "raven", "reef", "river", "robin", "rowan",
+    "sparrow", "spruce", "stork", "summit", "swan", "thistle", "valley", "willow", "wren",
 ];
 
 /// Random bytes from the kernel.

@@ -59,7 +59,11 @@ pub(crate) fn request(
             search: options.dns_search.clone(),
             options: options.dns_options.clone(),
         },
-        extra_hosts: config.extra_hosts.iter().map(|host| (host.name.clone(), address(&host.address))).collect(),
+        extra_hosts: config
+            .extra_hosts
+            .iter()
+            .map(|host| (host.name.clone(), address(&host.address)))
+            .collect(),
     })
 }
 

@@ -23,7 +23,8 @@ impl RootFd {
     /// Opens the directory `path`, which belongs to ross.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = openat(CWD, path, flags, Mode::empty()).map_err(|error| EngineError::io("open", path, error))?;
+        let fd =
+            openat(CWD, path, flags, Mode::empty()).map_err(|error| EngineError::io("open", path, error))?;
         Ok(Self { fd })
     }
 

@@ -1,14 +1,9 @@
-//! One safe function per kernel operation that rustix does not offer safely; the only crate with unsafe code.
-#![allow(unsafe_code, reason = "the one crate for it")]
-#![deny(missing_docs)]
 //! One safe function per kernel operation that rustix and nix do not offer safely.
 //!
 //! The only crate of ross with `unsafe`. Functions return [`rustix::io::Errno`] and never allocate, lock or log
 //! unless they say so: many of them run between clone and exec. [`SysError`] dresses an errno for people.
-#![expect(unsafe_code, reason = "this crate is where all of it lives")]
 #![expect(unsafe_code, reason = "this crate is where the unsafe code of ross is, so that no other has any")]
-//! One safe function per kernel operation that rustix does not offer safely. The only crate with `unsafe`.
-//! Placeholder.
+#![deny(missing_docs)]
 
 pub mod bpf;
 pub mod clone;
@@ -28,3 +23,5 @@ pub mod personality;
 pub mod pidfd;
 pub mod seccomp;
 pub mod signal;
+
+pub use error::SysError;

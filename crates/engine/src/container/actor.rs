@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ross_shim::client::{ClientError, ShimClient};
 use ross_shim::protocol::Exit;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::{Handle, View};
@@ -14,7 +15,8 @@ use crate::context::Context;
 use crate::db::{ContainerRow, Durability};
 use crate::error::{EngineError, Result};
 use crate::model::{
-    AttachOptions, ContainerConfig, ContainerState, EventKind, RemoveOptions, RestartPolicy, Run, Signal, TerminalSize,
+    AttachOptions, ContainerConfig, ContainerState, EventKind, RemoveOptions, RestartPolicy, Run, Signal,
+    TerminalSize,
 };
 use crate::model::{Backoff, Exited};
 
@@ -27,14 +29,33 @@ type Reply<T> = oneshot::Sender<Result<T>>;
 pub(crate) enum Command {
     Start(Reply<bool>),
     /// The first half of a stop: the signal, remembered as a stop by hand. False when it does not run.
-    Stop { signal: Signal, keep: bool, reply: Reply<bool> },
-    Kill { signal: Signal, reply: Reply<()> },
+    Stop {
+        signal: Signal,
+        keep: bool,
+        reply: Reply<bool>,
+    },
+    Kill {
+        signal: Signal,
+        reply: Reply<()>,
+    },
     Pause(Reply<()>),
     Unpause(Reply<()>),
-    Rename { name: String, reply: Reply<()> },
-    Remove { options: RemoveOptions, reply: Reply<()> },
-    Attach { options: AttachOptions, reply: Reply<AttachSession> },
-    Resize { size: TerminalSize, reply: Reply<()> },
+    Rename {
+        name: String,
+        reply: Reply<()>,
+    },
+    Remove {
+        options: RemoveOptions,
+        reply: Reply<()>,
+    },
+    Attach {
+        options: AttachOptions,
+        reply: Reply<AttachSession>,
+    },
+    Resize {
+        size: TerminalSize,
+        reply: Reply<()>,
+    },
 }
 
 /// What reconciliation found of a container that the database says exists.
@@ -48,7 +69,8 @@ pub(crate) enum Found {
     Ended(Exit, Option<ShimClient>),
 }
 
-type ExitFuture = Pin<Box<dyn Future<Output = Result<Exit, ClientError>> + Send>>;
+/// The end of a run, asked of the shim by a task that waits for nothing else.
+type ExitTask = JoinHandle<Result<Exit, ClientError>>;
 
 /// Whether the task goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +85,7 @@ pub(crate) struct Actor {
     pub(super) row: ContainerRow,
     pub(super) config: Arc<ContainerConfig>,
     pub(super) shim: Option<ShimClient>,
-    pub(super) exit: Option<ExitFuture>,
+    pub(super) exit: Option<ExitTask>,
     restart_at: Option<Pin<Box<Sleep>>>,
     pub(super) backoff: Backoff,
     pub(super) pending: Vec<PendingAttach>,
@@ -128,8 +150,8 @@ fn view_of(row: &ContainerRow, config: &Arc<ContainerConfig>, shim: Option<ShimC
 }
 
 /// The end of a run, from its shim.
-pub(super) fn exit_of(shim: ShimClient) -> ExitFuture {
-    Box::pin(async move { shim.wait(None).await })
+pub(super) fn exit_of(shim: ShimClient) -> ExitTask {
+    tokio::spawn(async move { shim.wait(None).await })
 }
 
 async fn or_never<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
@@ -153,7 +175,7 @@ impl Actor {
                     // The engine was dropped; the container runs on.
                     None => Flow::Gone,
                 },
-                exit = or_never(&mut self.exit) => self.exit_told(exit).await,
+                exit = or_never(&mut self.exit) => self.exit_told(exit.ok()).await,
                 () = or_never(&mut self.restart_at) => self.restart_now().await,
             };
             if flow == Flow::Gone {
@@ -213,7 +235,8 @@ impl Actor {
     /// Takes a step of the table.
     pub(super) fn step(&mut self, to: ContainerState) -> Result<()> {
         self.row.run.state = self.row.run.state.step(to).map_err(|error| {
-            EngineError::internal(self.row.id.as_str(), format!("container {}", self.row.name)).caused_by(error)
+            EngineError::internal(self.row.id.as_str(), format!("container {}", self.row.name))
+                .caused_by(error)
         })?;
         Ok(())
     }

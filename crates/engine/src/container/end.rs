@@ -13,17 +13,20 @@ const UNKNOWN_CODE: i32 = 255;
 
 impl Actor {
     /// The shim has told the end, or is gone.
-    pub(super) async fn exit_told(&mut self, told: Result<Exit, ClientError>) -> Flow {
+    pub(super) async fn exit_told(&mut self, told: Option<Result<Exit, ClientError>>) -> Flow {
         let exit = match told {
-            Ok(exit) => exit,
-            Err(error) => self.exit_untold(&error).await,
+            Some(Ok(exit)) => exit,
+            Some(Err(error)) => {
+                tracing::warn!(container = %self.row.id, error = &error as &dyn std::error::Error, "the shim is gone");
+                self.exit_untold().await
+            }
+            None => self.exit_untold().await,
         };
         self.run_ended(exit).await
     }
 
     /// The end of a container whose shim is gone: from its record, else unknown.
-    async fn exit_untold(&mut self, error: &ClientError) -> Exit {
-        tracing::warn!(container = %self.row.id, error = error as &dyn std::error::Error, "the shim is gone");
+    async fn exit_untold(&mut self) -> Exit {
         // Nothing more is to be asked of it.
         self.shim = None;
         let path = self.context.paths.exit_record(&self.row.id);
@@ -50,7 +53,8 @@ impl Actor {
         run.pid = 0;
         run.exited = Exited { code: exit.code, oom_killed: exit.oom_killed, error: exit.error };
         run.finished_at = Some(finished);
-        self.row.network = NetworkStatus { mode: self.config.network.mode.clone(), ..NetworkStatus::default() };
+        self.row.network =
+            NetworkStatus { mode: self.config.network.mode.clone(), ..NetworkStatus::default() };
         self.ended += 1;
         if self.row.run.exited.oom_killed {
             self.tell("oom", &[]);

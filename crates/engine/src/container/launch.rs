@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ross_image::snapshot::{MountOptions, Snapshot};
 use ross_network::Endpoint;
+use ross_runtime::cgroup::{Cgroup, CgroupPath};
 use ross_shim::client::{LaunchSpec, ShimClient, launch};
 use ross_shim::config::{CONFIG_VERSION, LogConfig, LogDriver as ShimLogDriver, ShimConfig};
 use ross_types::{ContainerId, ErrorKind};
@@ -16,10 +17,10 @@ use super::actor::Actor;
 use crate::context::Context;
 use crate::db::ContainerRow;
 use crate::error::{EngineError, Result};
-use crate::model::{LogDriver, NamespaceMode, NetworkMode, NetworkStatus};
+use crate::model::{ContainerConfig, LogDriver, NamespaceMode, NetworkMode, NetworkStatus};
 use crate::network;
 use crate::rootfs::RootFd;
-use crate::spec::{NameFiles, SpecInput, build};
+use crate::spec::{NameFiles, SpecInput, build, cgroup_path};
 use crate::volumes;
 
 /// A container whose process runs.
@@ -56,7 +57,8 @@ impl Actor {
         let nothing = |error| (error, None);
         let context = self.context.clone();
         let joined = self.joined().map_err(nothing)?;
-        let request = network::request(&self.row, &self.config, &hostname(&self.row), &context.registry).map_err(nothing)?;
+        let request = network::request(&self.row, &self.config, &hostname(&self.row), &context.registry)
+            .map_err(nothing)?;
         blocking({
             let (context, id) = (context.clone(), self.row.id.clone());
             move || make_dirs(&context, &id)
@@ -96,9 +98,9 @@ impl Actor {
             bundle.await?;
             // Attached before the process exists: nothing it says is missed.
             self.connect_pending(&shim).await;
-            shim.start(size.map(crate::attach::shim_size))
-                .await
-                .map_err(|error| EngineError::new(error.kind(), self.row.name.as_str(), "start its process").caused_by(error))
+            shim.start(size.map(crate::attach::shim_size)).await.map_err(|error| {
+                EngineError::new(error.kind(), self.row.name.as_str(), "start its process").caused_by(error)
+            })
         };
         match ready.await {
             Ok(pid) => Ok(Launching { shim, pid, network: status }),
@@ -110,7 +112,11 @@ impl Actor {
         let pid = |mode: &NamespaceMode| match mode {
             NamespaceMode::Container(name) => self.context.registry.find(name).and_then(|handle| {
                 let view = handle.view();
-                if view.run.state.is_running() { Ok(Some(view.run.pid)) } else { Err(EngineError::not_running(name)) }
+                if view.run.state.is_running() {
+                    Ok(Some(view.run.pid))
+                } else {
+                    Err(EngineError::not_running(name))
+                }
             }),
             _ => Ok(None),
         };
@@ -130,15 +136,19 @@ impl Actor {
                 Some(shim) => shim.shutdown().await.is_ok(),
                 None => false,
             };
-            let layers = self.row.layers.clone();
+            let (layers, config) = (self.row.layers.clone(), self.config.clone());
             let done = blocking(move || {
                 if !stopped {
-                    force_delete(&context, &id);
+                    force_delete(&context, &id, Some(&config));
                 }
                 unmount(&context, &id, &layers)
             });
             if let Err(error) = done.await {
                 tracing::warn!(container = %self.row.id, error = error.sentence(), "its root is left behind");
+            }
+            if let Some(shim) = shim.filter(|_| !stopped) {
+                // One that is still there has nothing left to watch; one that is not needs no answer.
+                let _ = shim.shutdown().await;
             }
         };
         tokio::join!(network, rest);
@@ -148,17 +158,22 @@ impl Actor {
 /// Runs `work` on a thread that may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let task = tokio::task::spawn_blocking(work);
-    task.await.unwrap_or_else(|error| Err(EngineError::internal("task", "a task ended early").caused_by(error)))
+    task.await
+        .unwrap_or_else(|error| Err(EngineError::internal("task", "a task ended early").caused_by(error)))
 }
 
 fn make_dirs(context: &Context, id: &ContainerId) -> Result<()> {
-    let make = |path: &Path| fs::create_dir_all(path).map_err(|error| EngineError::io("make directory", path, error));
+    let make = |path: &Path| {
+        fs::create_dir_all(path).map_err(|error| EngineError::io("make directory", path, error))
+    };
     make(&context.paths.rootfs(id))?;
     make(&context.paths.log_dir(id))?;
     // The record of the run before would be taken for this one's.
     let record = context.paths.exit_record(id);
     match fs::remove_file(&record) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(EngineError::io("remove", &record, error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(EngineError::io("remove", &record, error))
+        }
         _ => Ok(()),
     }
 }
@@ -166,8 +181,10 @@ fn make_dirs(context: &Context, id: &ContainerId) -> Result<()> {
 /// The snapshot that was prepared for a container.
 pub(super) fn snapshot(context: &Context, id: &ContainerId, layers: &[String]) -> Result<Snapshot> {
     let keys: Result<Vec<_>, _> = layers.iter().map(|key| key.parse()).collect();
-    let keys = keys.map_err(|error| EngineError::internal(id.as_str(), "a layer of the container has no key").caused_by(error))?;
-    Ok(context.snapshots.open(&context.paths.root_of(id), &keys))
+    let keys = keys.map_err(|error| {
+        EngineError::internal(id.as_str(), "a layer of the container has no key").caused_by(error)
+    })?;
+    Ok(context.images.snapshots().open(&context.paths.root_of(id), &keys))
 }
 
 fn mount(context: &Context, row: &ContainerRow) -> Result<()> {
@@ -182,24 +199,39 @@ fn mount(context: &Context, row: &ContainerRow) -> Result<()> {
 pub(crate) fn unmount(context: &Context, id: &ContainerId, layers: &[String]) -> Result<()> {
     let target = context.paths.rootfs(id);
     if target.exists() {
-        snapshot(context, id, layers)?
-            .unmount(&target)
-            .map_err(|error| EngineError::new(error.kind(), id.as_str(), "unmount its root").caused_by(error))?;
+        snapshot(context, id, layers)?.unmount(&target).map_err(|error| {
+            EngineError::new(error.kind(), id.as_str(), "unmount its root").caused_by(error)
+        })?;
         // Never recursively: what is still mounted there must not be emptied.
         fs::remove_dir(&target).map_err(|error| EngineError::io("remove", &target, error))?;
     }
     let state = context.paths.state_of(id);
     match fs::remove_dir_all(&state) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(EngineError::io("remove", &state, error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(EngineError::io("remove", &state, error))
+        }
         _ => Ok(()),
     }
 }
 
 /// Ends whatever is left of a container whose shim is gone: processes, cgroup, runtime state.
-pub(crate) fn force_delete(context: &Context, id: &ContainerId) {
-    let Ok(container) = ross_runtime::Container::open(&context.paths.runtime(), id.as_str()) else { return };
-    if let Err(error) = container.delete(true) {
-        tracing::warn!(container = %id, error = &error as &dyn std::error::Error, "what its shim left cannot be deleted");
+pub(crate) fn force_delete(context: &Context, id: &ContainerId, config: Option<&ContainerConfig>) {
+    let parent = config.map_or("", |config| config.resources.cgroup_parent.as_str());
+    let removed = CgroupPath::new(&cgroup_path(id, parent))
+        .and_then(|path| Cgroup::open(&path))
+        .and_then(Cgroup::remove);
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!(container = %id, error = &error as &dyn std::error::Error, "its cgroup is left behind");
+        }
+        _ => {}
+    }
+    let state = context.paths.runtime().join(id.as_str());
+    match fs::remove_dir_all(&state) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(container = %id, %error, "its runtime state is left behind");
+        }
+        _ => {}
     }
 }
 
@@ -240,13 +272,24 @@ fn hostname(row: &ContainerRow) -> String {
     row.id.short().to_owned()
 }
 
-fn write_bundle(context: &Arc<Context>, row: &ContainerRow, endpoint: Endpoint, joined: &Joined) -> Result<()> {
+fn write_bundle(
+    context: &Arc<Context>,
+    row: &ContainerRow,
+    endpoint: Endpoint,
+    joined: &Joined,
+) -> Result<()> {
     let paths = &context.paths;
     let (id, config) = (&row.id, &row.config);
     let hostname = hostname(row);
-    let files = NameFiles { hosts: paths.hosts(id), hostname: paths.hostname(id), resolv_conf: paths.resolv_conf(id) };
+    let files = NameFiles {
+        hosts: paths.hosts(id),
+        hostname: paths.hostname(id),
+        resolv_conf: paths.resolv_conf(id),
+    };
     // Made anew by each start: not worth a temporary name.
-    let write = |path: &Path, text: &str| fs::write(path, text).map_err(|error| EngineError::io("write", path, error));
+    let write = |path: &Path, text: &str| {
+        fs::write(path, text).map_err(|error| EngineError::io("write", path, error))
+    };
     write(&files.hosts, &endpoint.hosts_file)?;
     write(&files.hostname, &format!("{hostname}\n"))?;
     write(&files.resolv_conf, &endpoint.resolv_conf)?;
@@ -274,8 +317,9 @@ fn write_bundle(context: &Arc<Context>, row: &ContainerRow, endpoint: Endpoint, 
         files,
         volumes: volumes::directories(config, paths),
     })?;
-    let json = serde_json::to_vec(&spec)
-        .map_err(|error| EngineError::new(ErrorKind::Internal, id.as_str(), "write its specification").caused_by(error))?;
+    let json = serde_json::to_vec(&spec).map_err(|error| {
+        EngineError::new(ErrorKind::Internal, id.as_str(), "write its specification").caused_by(error)
+    })?;
     let target = paths.state_of(id).join("config.json");
     let temporary = target.with_extension("json.tmp");
     fs::write(&temporary, json).map_err(|error| EngineError::io("write", &temporary, error))?;

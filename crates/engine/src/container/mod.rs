@@ -12,9 +12,9 @@ mod stop;
 mod view;
 mod wait;
 
-pub(crate) use actor::{Actor, Command, Found, spawn};
+pub(crate) use actor::{Command, Found, spawn};
 pub(crate) use end::lost;
-pub(crate) use launch::{Launching, force_delete, unmount};
+pub(crate) use launch::{force_delete, unmount};
 pub(crate) use registry::Registry;
 pub(crate) use remove::remove_dirs;
 pub(crate) use view::{Handle, View};

@@ -76,7 +76,8 @@ impl Registry {
             match (found.next(), found.next()) {
                 (Some((_, handle)), None) => return Ok(handle.clone()),
                 (Some(_), Some(_)) => {
-                    let reason = format!("multiple containers have an id that begins with {text}: give more digits");
+                    let reason =
+                        format!("multiple containers have an id that begins with {text}: give more digits");
                     return Err(EngineError::invalid("container", reason));
                 }
                 _ => {}
@@ -153,7 +154,11 @@ mod tests {
         registry.reserve_name(&name, &one).unwrap();
         let error = registry.reserve_name(&name, &two).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        assert!(error.to_string().starts_with(&format!("container name \"web\" is already in use by container {one}")));
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("container name \"web\" is already in use by container {one}"))
+        );
         registry.release_name(&name, &two);
         assert!(registry.reserve_name(&name, &two).is_err(), "only the holder gives it back");
         assert!(registry.find("web").is_err(), "it is only being made");

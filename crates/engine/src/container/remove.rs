@@ -44,7 +44,7 @@ impl Actor {
         self.send(Signal::KILL).await?;
         match self.exit.take() {
             Some(exit) => {
-                let told = exit.await;
+                let told = exit.await.ok();
                 Ok(self.exit_told(told).await)
             }
             None => Ok(Flow::GoOn),
@@ -77,8 +77,11 @@ impl Actor {
         self.context.registry.remove(&self.row.id);
         self.context.execs.container_removed(&self.row.id);
         let (context, id, layers) = (self.context.clone(), self.row.id.clone(), self.row.layers.clone());
-        let anonymous: Vec<String> =
-            if with_volumes { volumes::anonymous(&self.config).map(str::to_owned).collect() } else { Vec::new() };
+        let anonymous: Vec<String> = if with_volumes {
+            volumes::anonymous(&self.config).map(str::to_owned).collect()
+        } else {
+            Vec::new()
+        };
         let removed = tokio::task::spawn_blocking(move || {
             let dirs = remove_dirs(&context, &id, &layers);
             let volumes = anonymous.iter().map(|name| volumes::remove(name, &context.paths, &context.db));
@@ -104,9 +107,9 @@ pub(crate) fn remove_dirs(context: &Context, id: &ContainerId, layers: &[String]
     unmount(context, id, layers)?;
     let root = context.paths.root_of(id);
     if root.exists() {
-        snapshot(context, id, layers)?
-            .remove()
-            .map_err(|error| EngineError::new(error.kind(), id.as_str(), "remove its snapshot").caused_by(error))?;
+        snapshot(context, id, layers)?.remove().map_err(|error| {
+            EngineError::new(error.kind(), id.as_str(), "remove its snapshot").caused_by(error)
+        })?;
     }
     match fs::remove_dir_all(&root) {
         Err(error) if error.kind() != IoKind::NotFound => Err(EngineError::io("remove", &root, error)),

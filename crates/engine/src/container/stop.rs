@@ -17,9 +17,10 @@ impl Actor {
                 self.call_off_restart();
                 self.row.run.stopped_by_hand = true;
                 self.step(ContainerState::Exited)?;
+                // Whoever waits for the end of a run waits for no other.
+                self.ended += 1;
                 self.persist(self.durability()).await?;
                 self.publish();
-                self.tell("stop", &[]);
                 Ok(true)
             }
             state if state.is_running() => {
@@ -34,7 +35,8 @@ impl Actor {
 
     pub(super) async fn kill(&mut self, signal: Signal) -> Result<()> {
         if !self.state().is_running() {
-            let text = format!("cannot kill container: {}: container {} is not running", self.row.name, self.row.id);
+            let text =
+                format!("cannot kill container: {}: container {} is not running", self.row.name, self.row.id);
             return Err(self.refuse(text));
         }
         if signal.is_fatal() {
@@ -59,8 +61,12 @@ impl Actor {
     }
 
     fn shim_failed(&self, what: &str, error: ross_shim::client::ClientError) -> EngineError {
-        EngineError::new(error.kind(), self.row.id.as_str(), format!("cannot {what} container {}", self.row.name))
-            .caused_by(error)
+        EngineError::new(
+            error.kind(),
+            self.row.id.as_str(),
+            format!("cannot {what} container {}", self.row.name),
+        )
+        .caused_by(error)
     }
 
     /// Sends a signal; one that is meant to end it thaws it, too.
@@ -81,7 +87,9 @@ impl Actor {
     pub(super) async fn pause(&mut self) -> Result<()> {
         match self.state() {
             ContainerState::Running => {}
-            ContainerState::Paused => return Err(self.refuse(format!("container {} is already paused", self.row.name))),
+            ContainerState::Paused => {
+                return Err(self.refuse(format!("container {} is already paused", self.row.name)));
+            }
             _ => return Err(EngineError::not_running(self.row.id.as_str())),
         }
         self.shim()?.pause().await.map_err(|error| self.shim_failed("pause", error))?;
@@ -108,7 +116,10 @@ impl Actor {
         let bare = name.strip_prefix('/').unwrap_or(name);
         let new: ContainerName = bare.parse().map_err(|error| EngineError::invalid("new_name", error))?;
         if new == self.row.name {
-            return Err(EngineError::invalid("new_name", "renaming a container with the same name as its current name"));
+            return Err(EngineError::invalid(
+                "new_name",
+                "renaming a container with the same name as its current name",
+            ));
         }
         if matches!(self.state(), ContainerState::Dead | ContainerState::Removing) {
             return Err(self.refuse("container is marked for removal and cannot be renamed".to_owned()));
@@ -143,7 +154,10 @@ impl Actor {
             return Err(self.refuse("container is marked for removal and cannot be attached to".to_owned()));
         }
         if self.state() == ContainerState::Paused {
-            return Err(self.refuse(format!("container {} is paused, unpause the container before attach", self.row.name)));
+            return Err(self.refuse(format!(
+                "container {} is paused, unpause the container before attach",
+                self.row.name
+            )));
         }
         let Some(shim) = self.shim.clone() else {
             let (session, pending) = PendingAttach::new(options);
@@ -151,7 +165,9 @@ impl Actor {
             self.pending.push(pending);
             return Ok(session);
         };
-        let session = AttachSession::connect(&shim, options).await.map_err(|error| self.shim_failed("attach to", error))?;
+        let session = AttachSession::connect(&shim, options)
+            .await
+            .map_err(|error| self.shim_failed("attach to", error))?;
         self.tell("attach", &[]);
         Ok(session)
     }

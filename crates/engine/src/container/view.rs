@@ -56,7 +56,10 @@ impl Handle {
     }
 
     /// Sends a command and waits for its answer. Dropping the future does not take the command back.
-    pub(crate) async fn call<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command) -> Result<T> {
+    pub(crate) async fn call<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T>>) -> Command,
+    ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let gone = || EngineError::no_container(self.id.as_str());
         self.commands.send(command(reply)).await.map_err(|_| gone())?;

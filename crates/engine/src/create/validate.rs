@@ -23,7 +23,10 @@ pub(super) fn validate(config: &ContainerConfig, host: &Host) -> Result<Vec<Stri
     security(config)?;
     not_yet(config)?;
     if config.auto_remove && config.restart != RestartPolicy::No {
-        return Err(EngineError::invalid("auto_remove", "a container cannot be restarted and removed when it ends"));
+        return Err(EngineError::invalid(
+            "auto_remove",
+            "a container cannot be restarted and removed when it ends",
+        ));
     }
     Ok(warnings(config))
 }
@@ -33,7 +36,11 @@ fn warnings(config: &ContainerConfig) -> Vec<String> {
     if config.network.mode == NetworkMode::Host && !config.network.ports.is_empty() {
         warnings.push("Published ports are discarded when using host network mode".to_owned());
     }
-    if config.healthcheck.as_ref().is_some_and(|health| health.test.first().is_some_and(|word| word != "NONE")) {
+    if config
+        .healthcheck
+        .as_ref()
+        .is_some_and(|health| health.test.first().is_some_and(|word| word != "NONE"))
+    {
         warnings.push("The health check is kept and not run yet".to_owned());
     }
     warnings
@@ -84,7 +91,10 @@ fn names(config: &ContainerConfig) -> Result<()> {
         if fine {
             return Ok(());
         }
-        Err(EngineError::invalid(field, format!("`{name}` is not a host name of at most {MAX_HOSTNAME} characters")))
+        Err(EngineError::invalid(
+            field,
+            format!("`{name}` is not a host name of at most {MAX_HOSTNAME} characters"),
+        ))
     };
     host_name("hostname", &config.hostname)?;
     host_name("domainname", &config.domainname)?;
@@ -100,7 +110,10 @@ fn mounts(config: &ContainerConfig) -> Result<()> {
         let target = mount.target.as_str();
         no_nul("mounts", [&mount.target])?;
         if !target.starts_with('/') || target.split('/').any(|part| part == "..") {
-            return Err(EngineError::invalid("mounts", format!("target `{target}` is not an absolute path without `..`")));
+            return Err(EngineError::invalid(
+                "mounts",
+                format!("target `{target}` is not an absolute path without `..`"),
+            ));
         }
         let clean: Vec<&str> = target.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         if clean.is_empty() {
@@ -113,7 +126,10 @@ fn mounts(config: &ContainerConfig) -> Result<()> {
             MountKind::Bind { source, .. } => {
                 no_nul("mounts", [source])?;
                 if !source.starts_with('/') {
-                    return Err(EngineError::invalid("mounts", format!("bind source `{source}` is not an absolute path")));
+                    return Err(EngineError::invalid(
+                        "mounts",
+                        format!("bind source `{source}` is not an absolute path"),
+                    ));
                 }
             }
             MountKind::Volume { name, .. } => crate::volumes::check_name(name)?,
@@ -144,7 +160,10 @@ fn network(config: &ContainerConfig) -> Result<()> {
             ("mac_address", network.mac_address.is_some()),
         ];
         if let Some((field, _)) = of_bridge.iter().find(|(_, set)| *set) {
-            return Err(EngineError::invalid(field, format!("it has no meaning in network mode {}", network.mode)));
+            return Err(EngineError::invalid(
+                field,
+                format!("it has no meaning in network mode {}", network.mode),
+            ));
         }
     }
     if matches!(network.mode, NetworkMode::Container(_)) {
@@ -160,11 +179,18 @@ fn network(config: &ContainerConfig) -> Result<()> {
         }
     }
     if !network.aliases.is_empty() {
-        return Err(EngineError::invalid("aliases", "network-scoped aliases are only supported for user-defined networks"));
+        return Err(EngineError::invalid(
+            "aliases",
+            "network-scoped aliases are only supported for user-defined networks",
+        ));
     }
-    let search_ok = |name: &String| !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '\0');
+    let search_ok =
+        |name: &String| !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '\0');
     if let Some(bad) = network.dns_search.iter().chain(&network.dns_options).find(|name| !search_ok(name)) {
-        return Err(EngineError::invalid("dns", format!("`{}` is one word of resolv.conf", bad.escape_debug())));
+        return Err(EngineError::invalid(
+            "dns",
+            format!("`{}` is one word of resolv.conf", bad.escape_debug()),
+        ));
     }
     Ok(())
 }
@@ -187,11 +213,16 @@ fn resources(config: &ContainerConfig, host: &Host) -> Result<()> {
     if let Some((field, controller, _)) =
         wants.iter().find(|(_, controller, wanted)| *wanted && !host.has_controller(controller))
     {
-        let text = format!("{field} cannot be enforced: this host's cgroup v2 hierarchy has no {controller} controller");
+        let text = format!(
+            "{field} cannot be enforced: this host's cgroup v2 hierarchy has no {controller} controller"
+        );
         return Err(EngineError::new(ross_types::ErrorKind::FailedPrecondition, *field, text));
     }
     if resources.nano_cpus != 0 && (resources.cpu_quota_us != 0 || resources.cpu_period_us != 0) {
-        return Err(EngineError::invalid("nano_cpus", "conflicting options: it cannot be set with a CPU quota or period"));
+        return Err(EngineError::invalid(
+            "nano_cpus",
+            "conflicting options: it cannot be set with a CPU quota or period",
+        ));
     }
     let cpus = host.cpus() as u64;
     if resources.nano_cpus > cpus * 1_000_000_000 {
@@ -206,10 +237,16 @@ fn resources(config: &ContainerConfig, host: &Host) -> Result<()> {
     if resources.memory_swap > 0 {
         let swap = resources.memory_swap.unsigned_abs();
         if resources.memory == 0 {
-            return Err(EngineError::invalid("memory_swap_bytes", "you should always set the memory limit when using it"));
+            return Err(EngineError::invalid(
+                "memory_swap_bytes",
+                "you should always set the memory limit when using it",
+            ));
         }
         if swap < resources.memory {
-            return Err(EngineError::invalid("memory_swap_bytes", "minimum memoryswap limit should be larger than memory limit"));
+            return Err(EngineError::invalid(
+                "memory_swap_bytes",
+                "minimum memoryswap limit should be larger than memory limit",
+            ));
         }
     }
     if resources.memory_swap < -1 {
@@ -241,18 +278,28 @@ fn security(config: &ContainerConfig) -> Result<()> {
         check_capability(name)?;
     }
     if let crate::model::SeccompProfile::Json(text) = &security.seccomp {
-        serde_json::from_str::<ross_runtime::spec::Seccomp>(text)
-            .map_err(|error| EngineError::invalid("seccomp_profile", "it is no profile in JSON").caused_by(error))?;
+        serde_json::from_str::<ross_runtime::spec::Seccomp>(text).map_err(|error| {
+            EngineError::invalid("seccomp_profile", "it is no profile in JSON").caused_by(error)
+        })?;
     }
     for name in config.sysctls.keys() {
         let net = name.starts_with("net.");
-        let ipc = ["kernel.msg", "kernel.shm", "kernel.sem", "fs.mqueue."].iter().any(|start| name.starts_with(start));
+        let ipc = ["kernel.msg", "kernel.shm", "kernel.sem", "fs.mqueue."]
+            .iter()
+            .any(|start| name.starts_with(start));
         let uts = name == "kernel.domainname";
         if !(net || ipc || uts) {
-            return Err(EngineError::invalid("sysctls", format!("sysctl '{name}' is not allowed: it belongs to no namespace")));
+            return Err(EngineError::invalid(
+                "sysctls",
+                format!("sysctl '{name}' is not allowed: it belongs to no namespace"),
+            ));
         }
-        if net && config.network.mode == NetworkMode::Host || ipc && config.ipc_mode != NamespaceMode::Private {
-            return Err(EngineError::invalid("sysctls", format!("sysctl '{name}' not allowed in host namespace")));
+        if net && config.network.mode == NetworkMode::Host || ipc && config.ipc_mode != NamespaceMode::Private
+        {
+            return Err(EngineError::invalid(
+                "sysctls",
+                format!("sysctl '{name}' not allowed in host namespace"),
+            ));
         }
     }
     Ok(())
@@ -267,8 +314,14 @@ fn not_yet(config: &ContainerConfig) -> Result<()> {
         ("user namespaces (--userns)", !matches!(config.userns_mode.as_str(), "" | "host")),
         ("IPv6 addresses on the default bridge", config.network.ipv6_address.is_some()),
         ("SELinux labels", labels),
-        ("joining the IPC namespace of another container", matches!(config.ipc_mode, NamespaceMode::Container(_))),
-        ("joining the cgroup namespace of another container", matches!(config.cgroupns_mode, NamespaceMode::Container(_))),
+        (
+            "joining the IPC namespace of another container",
+            matches!(config.ipc_mode, NamespaceMode::Container(_)),
+        ),
+        (
+            "joining the cgroup namespace of another container",
+            matches!(config.cgroupns_mode, NamespaceMode::Container(_)),
+        ),
     ];
     match absent.iter().find(|(_, wanted)| *wanted) {
         Some((what, _)) => Err(EngineError::unimplemented(what)),

@@ -27,7 +27,8 @@ const COLUMNS: &str = "id, name, image, image_id, layers, config, created_at, st
 
 fn read(row: &Row<'_>) -> SqlResult<ContainerRow> {
     let text = |index: usize| row.get::<_, String>(index);
-    let time = |index: usize| row.get::<_, Option<i64>>(index).map(|nanos| nanos.map(Timestamp::from_unix_nanos));
+    let time =
+        |index: usize| row.get::<_, Option<i64>>(index).map(|nanos| nanos.map(Timestamp::from_unix_nanos));
     let json = |index: usize| -> SqlResult<serde_json::Value> {
         serde_json::from_str(&text(index)?).map_err(unreadable)
     };

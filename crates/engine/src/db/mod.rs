@@ -56,7 +56,9 @@ enum Cause {
     Sql(#[from] rusqlite::Error),
     #[error("a row cannot be read: {0}")]
     Row(String),
-    #[error("its version {found} is newer than {known}, the newest this ross knows; use the newer ross again")]
+    #[error(
+        "its version {found} is newer than {known}, the newest this ross knows; use the newer ross again"
+    )]
     Newer { found: i64, known: i64 },
     #[error("a task ended early")]
     TaskLost,
@@ -67,7 +69,9 @@ impl DbError {
         match &self.source {
             Cause::Sql(rusqlite::Error::SqliteFailure(code, _)) => match code.code {
                 rusqlite::ErrorCode::DiskFull => ErrorKind::ResourceExhausted,
-                rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase => ErrorKind::DataLoss,
+                rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase => {
+                    ErrorKind::DataLoss
+                }
                 rusqlite::ErrorCode::ConstraintViolation => ErrorKind::AlreadyExists,
                 _ => ErrorKind::Internal,
             },

@@ -75,10 +75,11 @@ fn migrate_with(connection: &mut Connection, migrations: &[&str]) -> Result<(), 
         return Err(failed(Cause::Newer { found, known }));
     }
     for (version, migration) in migrations.iter().enumerate().skip(done) {
+        let next = i64::try_from(version + 1).expect("there are few migrations");
         let step = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             transaction.execute_batch(migration)?;
-            transaction.pragma_update(None, "user_version", version + 1)?;
+            transaction.pragma_update(None, "user_version", next)?;
             transaction.commit()
         };
         step(connection).map_err(|error| failed(error.into()))?;

@@ -244,7 +244,12 @@ mod tests {
     fn lines(range: std::ops::Range<u32>) -> String {
         range.fold(String::new(), |mut text, number| {
             let stream = if number.is_multiple_of(2) { "stdout" } else { "stderr" };
-            let _ = writeln!(text, "{{\"log\":\"{number}\\n\",\"stream\":\"{stream}\",\"time\":\"2026-11-21T09:{:02}:{:02}Z\"}}", number / 60, number % 60);
+            let _ = writeln!(
+                text,
+                "{{\"log\":\"{number}\\n\",\"stream\":\"{stream}\",\"time\":\"2026-11-21T09:{:02}:{:02}Z\"}}",
+                number / 60,
+                number % 60
+            );
             text
         })
     }
@@ -319,7 +324,9 @@ mod tests {
     fn parts_of_a_line_count_as_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("container.log");
-        let line = |text: &str| format!("{{\"log\":\"{text}\",\"stream\":\"stdout\",\"time\":\"2026-11-21T09:00:00Z\"}}\n");
+        let line = |text: &str| {
+            format!("{{\"log\":\"{text}\",\"stream\":\"stdout\",\"time\":\"2026-11-21T09:00:00Z\"}}\n")
+        };
         fs::write(&path, [line("1\\n"), line("2"), line("2"), line("2\\n"), line("3")].concat()).unwrap();
         let count = |tail| {
             let query = LogQuery { tail: Some(tail), ..LogQuery::default() };

@@ -120,8 +120,12 @@ impl Watcher {
         use inotify::{CreateFlags, WatchFlags};
         std::fs::create_dir_all(dir)?;
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        inotify::add_watch(&fd, dir, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR)?;
-        Ok(Self(AsyncFd::new(fd)?))
+        inotify::add_watch(
+            &fd,
+            dir,
+            WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR,
+        )?;
+        Ok(Self(AsyncFd::register(fd)?))
     }
 
     async fn written(&self) -> io::Result<()> {

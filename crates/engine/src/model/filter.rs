@@ -1,6 +1,6 @@
 //! Filters of `list`: words as typed on one side, conditions on the other.
 
-use ross_types::{ContainerId, Digest};
+use ross_types::ContainerId;
 
 use super::{ContainerState, PortSpec};
 use crate::EngineError;
@@ -32,14 +32,6 @@ pub struct ContainerFilters {
     pub(crate) expose: Vec<PortSpec>,
 }
 
-/// Ancestors and moments that filters name, looked up.
-#[derive(Debug, Default)]
-pub(crate) struct ResolvedFilters {
-    pub(crate) images: Vec<Digest>,
-    pub(crate) before: Option<super::Timestamp>,
-    pub(crate) since: Option<super::Timestamp>,
-}
-
 impl ContainerFilters {
     /// Reads filters as typed.
     ///
@@ -56,7 +48,8 @@ impl ContainerFilters {
     }
 
     fn add(&mut self, key: &str, value: &str) -> Result<(), EngineError> {
-        let invalid = |reason: &str| EngineError::invalid(&format!("filter `{key}`"), format!("`{value}` {reason}"));
+        let invalid =
+            |reason: &str| EngineError::invalid(&format!("filter `{key}`"), format!("`{value}` {reason}"));
         match key {
             "id" => self.ids.push(value.to_owned()),
             "name" => self.names.push(value.strip_prefix('/').unwrap_or(value).to_owned()),

@@ -24,14 +24,18 @@ mod time;
 pub use config::{ContainerConfig, CreateRequest, Created};
 pub use container::{ContainerDetails, ContainerSummary, ListQuery, RemoveOptions, StopOptions};
 pub use event::{Event, EventKind};
-pub use exec::{AttachOptions, ExecConfig, ExecDetails, ExecStart, Exited, OutputEvent, Stream, TerminalSize};
+pub use exec::{
+    AttachOptions, ExecConfig, ExecDetails, ExecStart, Exited, OutputEvent, Stream, TerminalSize,
+};
 pub use filter::{ContainerFilters, Filter};
 pub use health::Healthcheck;
 pub use limits::{Device, DeviceThrottle, Resources, Ulimit};
 pub use logs::{LogDriver, LogEntry, LogOptions, LogQuery};
 pub use mount::{Mount, MountKind, Propagation};
 pub use namespaces::NamespaceMode;
-pub use network::{ExtraHost, HostAddress, NetworkMode, NetworkOptions, NetworkStatus, PortMapping, PortSpec, Protocol};
+pub use network::{
+    ExtraHost, HostAddress, NetworkMode, NetworkOptions, NetworkStatus, PortMapping, PortSpec, Protocol,
+};
 pub(crate) use restart::Backoff;
 pub use restart::RestartPolicy;
 pub use security::{SeccompProfile, SecurityOptions};

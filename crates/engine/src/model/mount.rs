@@ -108,7 +108,8 @@ impl FromStr for Propagation {
             "rslave" => Self::Rslave,
             "slave" => Self::Slave,
             other => {
-                let reason = format!("`{other}` is none of rprivate, private, rshared, shared, rslave, slave");
+                let reason =
+                    format!("`{other}` is none of rprivate, private, rshared, shared, rslave, slave");
                 return Err(EngineError::invalid("mount propagation", reason));
             }
         })

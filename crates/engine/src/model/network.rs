@@ -133,7 +133,10 @@ impl FromStr for PortSpec {
     fn from_str(text: &str) -> Result<Self, EngineError> {
         let (port, protocol) = text.split_once('/').unwrap_or((text, ""));
         let port = port.parse().ok().filter(|&port| port != 0).ok_or_else(|| {
-            EngineError::invalid("exposed port", format!("`{text}` is not PORT[/PROTOCOL] with a port of 1 to 65535"))
+            EngineError::invalid(
+                "exposed port",
+                format!("`{text}` is not PORT[/PROTOCOL] with a port of 1 to 65535"),
+            )
         })?;
         Ok(Self { port, protocol: protocol.parse()? })
     }
@@ -195,11 +198,12 @@ impl FromStr for ExtraHost {
     type Err = EngineError;
 
     fn from_str(text: &str) -> Result<Self, EngineError> {
-        let invalid = || EngineError::invalid("extra host", format!("`{text}` is not HOST:IP or HOST:host-gateway"));
+        let invalid =
+            || EngineError::invalid("extra host", format!("`{text}` is not HOST:IP or HOST:host-gateway"));
         let at = text.find(['=', ':']).ok_or_else(invalid)?;
         let (name, address) = (&text[..at], &text[at + 1..]);
-        let name_ok =
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+        let name_ok = !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
         if !name_ok {
             return Err(invalid());
         }
@@ -288,7 +292,8 @@ mod tests {
 
     #[test]
     fn extra_hosts() {
-        let check = |text: &str, shown: &str| assert_eq!(text.parse::<ExtraHost>().unwrap().to_string(), shown);
+        let check =
+            |text: &str, shown: &str| assert_eq!(text.parse::<ExtraHost>().unwrap().to_string(), shown);
         check("db:10.0.0.1", "db:10.0.0.1");
         check("db=10.0.0.1", "db:10.0.0.1");
         check("me:host-gateway", "me:host-gateway");

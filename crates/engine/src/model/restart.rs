@@ -49,7 +49,10 @@ impl RestartPolicy {
         if max_retries == 0 {
             return Ok(policy);
         }
-        Err(EngineError::invalid("restart policy", format!("a maximum of retries cannot be used with `{name}`")))
+        Err(EngineError::invalid(
+            "restart policy",
+            format!("a maximum of retries cannot be used with `{name}`"),
+        ))
     }
 
     /// The word people type.
@@ -125,7 +128,11 @@ mod tests {
     #[test]
     fn policies_decide() {
         let check = |policy: RestartPolicy, code, by_hand, failures, restarts| {
-            assert_eq!(policy.restarts(code, by_hand, failures), restarts, "{policy:?} {code} {by_hand} {failures}");
+            assert_eq!(
+                policy.restarts(code, by_hand, failures),
+                restarts,
+                "{policy:?} {code} {by_hand} {failures}"
+            );
         };
         check(RestartPolicy::No, 1, false, 0, false);
         check(RestartPolicy::Always, 0, false, 99, true);

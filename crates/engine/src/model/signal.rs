@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::EngineError;
 
 const NAMES: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
-    "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
-    "WINCH", "IO", "PWR", "SYS",
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 const REALTIME_MIN: i32 = 34;
 const REALTIME_MAX: i32 = 64;
@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        let check = |text: &str, number: i32| assert_eq!(text.parse::<Signal>().unwrap().number(), number, "{text}");
+        let check =
+            |text: &str, number: i32| assert_eq!(text.parse::<Signal>().unwrap().number(), number, "{text}");
         check("TERM", 15);
         check("SIGTERM", 15);
         check("sigkill", 9);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ross_runtime::defaults::{default_seccomp, default_spec};
+use ross_runtime::defaults::{NETWORK_SYSCTLS, default_seccomp, default_spec};
 use ross_runtime::spec::{Linux, Namespace, NamespaceKind, Seccomp, Spec};
 use ross_types::ContainerId;
 
@@ -61,7 +61,8 @@ pub(crate) fn build(input: &SpecInput<'_>) -> Result<Spec> {
     apply_linux(&mut linux, input, &caps)?;
     spec.linux = Some(linux);
     spec.check().map_err(|error| {
-        EngineError::internal(input.id.as_str(), "the specification made for the container is wrong").caused_by(error)
+        EngineError::internal(input.id.as_str(), "the specification made for the container is wrong")
+            .caused_by(error)
     })?;
     Ok(spec)
 }
@@ -80,15 +81,10 @@ fn apply_linux(linux: &mut Linux, input: &SpecInput<'_>, caps: &[String]) -> Res
         linux.masked_paths.clear();
         linux.readonly_paths.clear();
     }
-    if owns_network(config) {
-        // ping without CAP_NET_RAW, and ports below 1024 without CAP_NET_BIND_SERVICE, as in Docker.
-        for (key, value) in
-            [("net.ipv4.ping_group_range", "0 2147483647"), ("net.ipv4.ip_unprivileged_port_start", "0")]
-        {
-            linux.sysctl.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+    if !owns_network(config) {
+        for (key, _) in NETWORK_SYSCTLS {
+            linux.sysctl.remove(key);
         }
-    } else {
-        linux.sysctl.retain(|key, _| !key.starts_with("net."));
     }
     linux.sysctl.extend(config.sysctls.clone());
     let resources = linux.resources.get_or_insert_default();
@@ -103,7 +99,7 @@ fn owns_network(config: &ContainerConfig) -> bool {
 }
 
 /// The cgroup of a container.
-fn cgroup_path(id: &ContainerId, parent: &str) -> String {
+pub(crate) fn cgroup_path(id: &ContainerId, parent: &str) -> String {
     let parent = parent.trim_matches('/');
     let parent = if parent.is_empty() { "ross" } else { parent };
     format!("/{parent}/{id}")
@@ -117,7 +113,9 @@ fn namespaces(namespaces: &mut Vec<Namespace>, input: &SpecInput<'_>) -> Result<
         namespaces.extend(choice.map(|path| Namespace { kind, path }));
     };
     let of = |pid: Option<i32>, file: &str| -> Result<Option<Option<String>>> {
-        let pid = pid.ok_or_else(|| EngineError::internal(input.id.as_str(), "the container to join was not looked up"))?;
+        let pid = pid.ok_or_else(|| {
+            EngineError::internal(input.id.as_str(), "the container to join was not looked up")
+        })?;
         Ok(Some(Some(format!("/proc/{pid}/ns/{file}"))))
     };
     set(Network, input.netns.as_deref().map(utf8).transpose()?.map(Some));
@@ -147,13 +145,9 @@ fn seccomp(config: &ContainerConfig, caps: &[String]) -> Result<Option<Seccomp>>
     match &config.security.seccomp {
         SeccompProfile::Unconfined => Ok(None),
         SeccompProfile::Default if config.security.privileged => Ok(None),
-        SeccompProfile::Default => {
-            let caps: Vec<&str> = caps.iter().map(String::as_str).collect();
-            Ok(Some(default_seccomp(&caps)))
-        }
+        SeccompProfile::Default => Ok(Some(default_seccomp(caps))),
         SeccompProfile::Json(text) => serde_json::from_str(text).map(Some).map_err(|error| {
             EngineError::invalid("seccomp_profile", "it is no profile in JSON").caused_by(error)
         }),
     }
 }
-

@@ -1,5 +1,7 @@
 //! Which capabilities a container is given.
 
+use ross_runtime::defaults::CAPABILITIES;
+
 use crate::error::{EngineError, Result};
 use crate::model::SecurityOptions;
 
@@ -48,21 +50,6 @@ const ALL: [&str; 41] = [
     "CAP_CHECKPOINT_RESTORE",
 ];
 
-/// DESIGN.md, "Defaults of containment".
-const DEFAULT: [&str; 11] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
-];
-
 /// `ALL`, or a capability by its full name.
 fn full_name(name: &str) -> String {
     let upper = name.to_ascii_uppercase();
@@ -95,7 +82,7 @@ pub(super) fn granted(security: &SecurityOptions) -> Vec<String> {
     let wanted = |name: &str| match (add_all, drop_all) {
         (true, _) => !named(&drop, name),
         (false, true) => named(&add, name),
-        (false, false) => named(&add, name) || DEFAULT.contains(&name) && !named(&drop, name),
+        (false, false) => named(&add, name) || CAPABILITIES.contains(&name) && !named(&drop, name),
     };
     ALL.iter().filter(|name| wanted(name)).map(|&name| name.to_owned()).collect()
 }
@@ -113,7 +100,8 @@ mod tests {
             let expected: Vec<String> = words(expected).into_iter().map(|name| full_name(&name)).collect();
             assert_eq!(granted(&security), expected, "+{add} -{drop}");
         };
-        let default = "CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE SYS_CHROOT SETFCAP";
+        let default =
+            "CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE SYS_CHROOT SETFCAP";
         check("", "", default);
         check("chown", "", default);
         check("", "ALL", "");

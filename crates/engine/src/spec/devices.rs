@@ -17,7 +17,10 @@ pub(crate) fn check_device_rule(rule: &str) -> Result<()> {
 
 fn parse_rule(text: &str) -> Result<DeviceRule> {
     let invalid = || {
-        EngineError::invalid("device_cgroup_rules", format!("`{text}` is not `a|b|c MAJOR:MINOR rwm`, with * for any"))
+        EngineError::invalid(
+            "device_cgroup_rules",
+            format!("`{text}` is not `a|b|c MAJOR:MINOR rwm`, with * for any"),
+        )
     };
     let words: Vec<&str> = text.split_whitespace().collect();
     let [kind, numbers, access] = words[..] else { return Err(invalid()) };
@@ -45,22 +48,36 @@ fn parse_rule(text: &str) -> Result<DeviceRule> {
 }
 
 /// Adds nodes and rules of what was asked for.
-pub(super) fn apply(nodes: &mut Vec<Device>, rules: &mut Vec<DeviceRule>, config: &ContainerConfig) -> Result<()> {
+pub(super) fn apply(
+    nodes: &mut Vec<Device>,
+    rules: &mut Vec<DeviceRule>,
+    config: &ContainerConfig,
+) -> Result<()> {
     if config.security.privileged {
-        *rules = vec![DeviceRule { allow: true, kind: None, major: None, minor: None, access: Some("rwm".to_owned()) }];
+        *rules = vec![DeviceRule {
+            allow: true,
+            kind: None,
+            major: None,
+            minor: None,
+            access: Some("rwm".to_owned()),
+        }];
         for device in of_directory(Path::new("/dev"), "/dev") {
             add_node(nodes, device);
         }
     }
     for device in &config.resources.devices {
         let path = Path::new(&device.host_path);
-        let target = if device.container_path.is_empty() { &device.host_path } else { &device.container_path };
+        let target =
+            if device.container_path.is_empty() { &device.host_path } else { &device.container_path };
         let found = match node(path, target)? {
             Some(node) => vec![node],
             None => of_directory(path, target),
         };
         if found.is_empty() {
-            return Err(EngineError::invalid("devices", format!("{} is neither a device nor a directory of devices", path.display())));
+            return Err(EngineError::invalid(
+                "devices",
+                format!("{} is neither a device nor a directory of devices", path.display()),
+            ));
         }
         for node in found {
             if !config.security.privileged {
@@ -136,7 +153,8 @@ fn of_directory(path: &Path, target: &str) -> Vec<Device> {
 /// Numbers of the block device at `path`.
 pub(super) fn block_device(path: &str) -> Result<(i64, i64)> {
     let device = node(Path::new(path), path)?.filter(|device| device.kind == DeviceKind::Block);
-    let device = device.ok_or_else(|| EngineError::invalid("io_limits", format!("{path} is no block device")))?;
+    let device =
+        device.ok_or_else(|| EngineError::invalid("io_limits", format!("{path} is no block device")))?;
     Ok((device.major, device.minor))
 }
 

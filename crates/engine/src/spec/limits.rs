@@ -13,8 +13,22 @@ const CPU_PERIOD: u64 = 100_000;
 const DEFAULT_PIDS: i64 = 4096;
 
 const RLIMITS: [&str; 16] = [
-    "cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks", "sigpending",
-    "msgqueue", "nice", "rtprio", "rttime",
+    "cpu",
+    "fsize",
+    "data",
+    "stack",
+    "core",
+    "rss",
+    "nproc",
+    "nofile",
+    "memlock",
+    "as",
+    "locks",
+    "sigpending",
+    "msgqueue",
+    "nice",
+    "rtprio",
+    "rttime",
 ];
 
 /// `nofile` to `RLIMIT_NOFILE`.
@@ -76,7 +90,8 @@ pub(super) fn apply(resources: &mut LinuxResources, config: &ContainerConfig, ho
     };
     resources.pids = pids.map(|limit| Pids { limit: Some(limit) });
 
-    let mut block_io = BlockIo { weight: (asked.blkio_weight != 0).then_some(asked.blkio_weight), ..BlockIo::default() };
+    let mut block_io =
+        BlockIo { weight: (asked.blkio_weight != 0).then_some(asked.blkio_weight), ..BlockIo::default() };
     for limit in &asked.io_limits {
         throttle(&mut block_io, limit)?;
     }
@@ -140,6 +155,9 @@ mod tests {
         let limit = |name: &str, soft| Ulimit { name: name.into(), soft, hard: -1 };
         let limits = rlimits(&[limit("nofile", 10), limit("nofile", 20)]).unwrap();
         assert_eq!(limits.len(), 1);
-        assert_eq!((limits[0].kind.as_str(), limits[0].soft, limits[0].hard), ("RLIMIT_NOFILE", 20, u64::MAX));
+        assert_eq!(
+            (limits[0].kind.as_str(), limits[0].soft, limits[0].hard),
+            ("RLIMIT_NOFILE", 20, u64::MAX)
+        );
     }
 }

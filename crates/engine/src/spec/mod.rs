@@ -11,7 +11,7 @@ mod mounts;
 mod process;
 mod user;
 
-pub(crate) use build::{SpecInput, build};
+pub(crate) use build::{NameFiles, SpecInput, build, cgroup_path};
 pub(crate) use capabilities::check_capability;
 pub(crate) use devices::check_device_rule;
 pub(crate) use limits::rlimit_name;

@@ -55,7 +55,8 @@ fn bind(source: String, destination: String, options: Vec<String>) -> Mount {
 
 /// Adds a mount in place of what is mounted there by default.
 fn replace(mounts: &mut Vec<Mount>, mount: Mount) {
-    let same = |have: &Mount| have.destination.trim_end_matches('/') == mount.destination.trim_end_matches('/');
+    let same =
+        |have: &Mount| have.destination.trim_end_matches('/') == mount.destination.trim_end_matches('/');
     mounts.retain(|have| !same(have));
     mounts.push(mount);
 }
@@ -63,7 +64,10 @@ fn replace(mounts: &mut Vec<Mount>, mount: Mount) {
 fn shm(mounts: &mut Vec<Mount>, config: &ContainerConfig) {
     let target = "/dev/shm";
     if config.ipc_mode == NamespaceMode::Host {
-        replace(mounts, bind(target.to_owned(), target.to_owned(), words("rbind rprivate nosuid nodev noexec")));
+        replace(
+            mounts,
+            bind(target.to_owned(), target.to_owned(), words("rbind rprivate nosuid nodev noexec")),
+        );
         return;
     }
     let size = if config.shm_size == 0 { DEFAULT_SHM } else { config.shm_size };
@@ -89,13 +93,15 @@ fn of_model(mount: &model::Mount, input: &SpecInput<'_>, index: usize) -> Result
     match &mount.kind {
         MountKind::Bind { source, non_recursive, propagation, .. } => {
             let recursive = !*non_recursive;
-            let mut options = vec![if recursive { "rbind" } else { "bind" }.to_owned(), propagation.as_str().to_owned()];
+            let mut options =
+                vec![if recursive { "rbind" } else { "bind" }.to_owned(), propagation.as_str().to_owned()];
             options.extend(read_only(mount.read_only, recursive));
             Ok(bind(source.clone(), target, options))
         }
         MountKind::Volume { name, .. } => {
             let data = input.volumes.get(index).and_then(Option::as_ref);
-            let data = data.ok_or_else(|| EngineError::internal(name, format!("volume {name} was not prepared")))?;
+            let data =
+                data.ok_or_else(|| EngineError::internal(name, format!("volume {name} was not prepared")))?;
             let mut options = words("rbind rprivate");
             options.extend(read_only(mount.read_only, true));
             Ok(bind(utf8(data)?, target, options))

@@ -46,7 +46,12 @@ pub(super) fn main_process(
 }
 
 /// A process in a running container, which was given `main`.
-pub(crate) fn exec_process(main: Process, exec: &ExecConfig, root: &RootFd, group_add: &[String]) -> Result<Process> {
+pub(crate) fn exec_process(
+    main: Process,
+    exec: &ExecConfig,
+    root: &RootFd,
+    group_add: &[String],
+) -> Result<Process> {
     let mut process = Process { args: exec.cmd.clone(), terminal: exec.tty, console_size: None, ..main };
     if !exec.user.is_empty() {
         let identity = user::resolve(root, &exec.user, group_add)?;

@@ -49,7 +49,10 @@ fn group_number(group: &str, name: &str) -> Result<u32> {
     let number = name.parse::<u32>().ok();
     let found = groups(group).find(|(have, _, _)| *have == name).map(|(_, gid, _)| gid);
     found.or(number).filter(|&gid| i32::try_from(gid).is_ok()).ok_or_else(|| {
-        EngineError::invalid("user", format!("unable to find group {name}: no matching entries in group file"))
+        EngineError::invalid(
+            "user",
+            format!("unable to find group {name}: no matching entries in group file"),
+        )
     })
 }
 
@@ -78,7 +81,8 @@ fn find(passwd: &str, group: &str, user: &str, group_add: &[String]) -> Result<I
         // Only who is named in the file is a member of its groups.
         if let Some(account) = &account {
             let member = |members: &str| members.split(',').any(|member| member == account.name);
-            identity.groups = groups(group).filter(|(_, _, members)| member(members)).map(|(_, gid, _)| gid).collect();
+            identity.groups =
+                groups(group).filter(|(_, _, members)| member(members)).map(|(_, gid, _)| gid).collect();
         }
     } else {
         identity.gid = group_number(group, group_name)?;
@@ -124,9 +128,13 @@ mod tests {
 
     #[test]
     fn who_is_not_there_is_named() {
-        for (user, add, named) in
-            [("nobody", None, "nobody"), ("www:none", None, "none"), ("www", Some("gone"), "gone"), ("-1", None, "-1"), ("4294967295", None, "4294967295")]
-        {
+        for (user, add, named) in [
+            ("nobody", None, "nobody"),
+            ("www:none", None, "none"),
+            ("www", Some("gone"), "gone"),
+            ("-1", None, "-1"),
+            ("4294967295", None, "4294967295"),
+        ] {
             let add: Vec<String> = add.into_iter().map(str::to_owned).collect();
             let error = find(PASSWD, GROUP, user, &add).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");

@@ -29,7 +29,9 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     if fine {
         return Ok(());
     }
-    let reason = format!("\"{name}\" includes invalid characters for a local volume name: use [a-zA-Z0-9][a-zA-Z0-9_.-]");
+    let reason = format!(
+        "\"{name}\" includes invalid characters for a local volume name: use [a-zA-Z0-9][a-zA-Z0-9_.-]"
+    );
     Err(EngineError::invalid("volume name", reason))
 }
 
@@ -94,7 +96,11 @@ fn make_dirs(data: &Path) -> Result<()> {
 pub(crate) fn unmake(made: Made, paths: &Paths, db: &Db) {
     for name in made.0 {
         if let Err(error) = remove(&name, paths, db) {
-            tracing::warn!(volume = name, error = error.sentence(), "a volume of a failed create is left behind");
+            tracing::warn!(
+                volume = name,
+                error = error.sentence(),
+                "a volume of a failed create is left behind"
+            );
         }
     }
 }
@@ -200,7 +206,8 @@ mod tests {
             labels: std::collections::BTreeMap::new(),
             anonymous: false,
         };
-        let mount = |name: &str, target: &str| Mount { kind: kind(name), target: target.into(), read_only: false };
+        let mount =
+            |name: &str, target: &str| Mount { kind: kind(name), target: target.into(), read_only: false };
         let mut config = ContainerConfig {
             mounts: vec![mount("named", "/data"), mount("", "/none")],
             ..ContainerConfig::default()
