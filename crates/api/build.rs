@@ -6,7 +6,6 @@ use prost::Message;
 
 const PROTOS: [&str; 3] = ["ross/v1/ross.proto", "ross/v1/image.proto", "ross/v1/container.proto"];
 
-#[expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let include = Path::new("../../proto");
     for proto in PROTOS {

@@ -16,6 +16,8 @@ mod layer;
 mod many_layers;
 mod model;
 mod push;
+mod registry;
+mod server;
 
 pub use bulk::{content, debian_like, many_small_files, small_files};
 pub use busybox::{INDEX_HTML, busybox, busybox_with};
@@ -26,3 +28,5 @@ pub use layer::{Compression, Layer, archive, sha256};
 pub use many_layers::{CAPABILITY, many_layers, many_layers_entries};
 pub use model::Model;
 pub use push::{is_registry, push, push_blob, push_index, push_manifest};
+pub use registry::{Registry, free_port};
+pub use server::Server;

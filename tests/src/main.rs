@@ -1,2 +1,29 @@
-//! Placeholder.
-fn main() {}
+//! The end-to-end and conformance suites, as one program: `ross-tests [--list] [--bin DIR] [FILTER]...`
+//!
+//! A case declares what it needs. One whose needs this machine lacks is counted as skipped, with the reason, in the
+//! summary. After the cases the run looks for anything left behind and fails if it finds something.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a test program reports on stdout")]
+
+mod harness;
+mod suites;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("ross-tests: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<bool> {
+    let options = harness::Options::parse(std::env::args().skip(1))?;
+    harness::run(&options, &suites::all())
+}

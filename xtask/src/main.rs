@@ -1,2 +1,73 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: everything a developer or CI runs on the workspace.
+//!
+//! Each command is a module. What a command needs from the host it installs through [`host`], or says exactly what
+//! to install; nothing else in the workspace touches a package manager.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command line tool speaks on stdout")]
+
+mod bench;
+mod binaries;
+mod host;
+mod isolate;
+mod quickstart;
+mod test;
+mod tidy;
+mod vm;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  quickstart          build everything, then pull, run, publish, exec, stop, remove: each step with its time
+  test [host|vm] [FILTER]...
+                      unit, integration and end-to-end tests, on this host and in the test machine
+  build               release binaries into target/release; ross-shim and ross-runtime static
+  bench [runtime|run|pull|memory]... [--vm] [--samples N] [--write]
+                      ross against its peers from Debian, in one run
+  vm [--keep-disk] -- COMMAND...
+                      boot the test machine and run COMMAND in it
+  tidy                check the rules of the house: floors, file sizes, //!, where unsafe may be
+";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut args: Vec<String>) -> Result<ExitCode> {
+    if args.is_empty() {
+        print!("{USAGE}");
+        return Ok(ExitCode::from(2));
+    }
+    let command = args.remove(0);
+    match command.as_str() {
+        "build" => binaries::build().map(|_| ExitCode::SUCCESS),
+        "quickstart" => quickstart::run(),
+        "quickstart-steps" => {
+            quickstart::steps(std::path::Path::new(args.first().context("which binaries?")?))
+        }
+        "test" => test::run(&args),
+        "bench" => bench::main(&args),
+        "bench-steps" => bench::steps(&args),
+        "tidy" => tidy::run(),
+        "vm" => vm::run(&args),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => bail!("unknown command `{other}`\n\n{USAGE}"),
+    }
+}
+
+/// The workspace's root folder.
+fn workspace() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+}

@@ -1,8 +1,9 @@
 //! The gRPC types of `proto/ross/v1`, generated; nothing else.
+#![forbid(unsafe_code)]
 
 /// Package `ross.v1`.
 pub mod v1 {
-    #![allow(clippy::all, missing_docs, missing_debug_implementations, reason = "generated code")]
+    #![expect(clippy::all, missing_docs, reason = "generated code")]
     tonic::include_proto!("ross.v1");
 
     /// The encoded `FileDescriptorSet`, for server reflection.

@@ -1,0 +1,19 @@
+//! What every case stands on: needs, the bed with a daemon of its own, assertions, the search for leftovers.
+
+mod bed;
+mod bundle;
+mod leftovers;
+mod liar;
+mod needs;
+mod outcome;
+mod runner;
+mod terminal;
+
+pub use bed::{Bed, Daemon};
+pub use bundle::Bundle;
+pub use leftovers::Leftovers;
+pub use liar::{Liar, Lie};
+pub use needs::Need;
+pub use outcome::Output;
+pub use runner::{Case, Options, run};
+pub use terminal::Terminal;

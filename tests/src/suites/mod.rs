@@ -1,0 +1,13 @@
+//! The cases, by what they are about.
+
+mod bad_input;
+mod images;
+mod lifecycle;
+mod limits;
+mod list;
+mod network;
+mod run;
+mod runtime;
+mod terminal;
+
+pub use list::all;

@@ -1,0 +1,188 @@
+//! The engines under comparison, each with folders of its own: how to start, feed, ask and end them.
+
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use rootfs_fixtures::Server;
+
+use super::Place;
+use super::sample::command;
+use crate::host;
+
+/// An engine with its daemons running.
+#[derive(Debug)]
+pub struct Engine {
+    pub name: &'static str,
+    pub kind: Kind,
+    dir: PathBuf,
+    bin: PathBuf,
+    daemons: Vec<Server>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Ross,
+    Podman,
+    Docker,
+    Containerd,
+}
+
+pub const ALL: [(&str, Kind); 4] =
+    [("ross", Kind::Ross), ("podman", Kind::Podman), ("docker", Kind::Docker), ("ctr", Kind::Containerd)];
+
+impl Engine {
+    /// Starts the engine's daemons, if it has any.
+    pub fn start(place: &Place, name: &'static str, kind: Kind) -> Result<Self> {
+        let dir = place.folder(name)?;
+        let mut engine = Self { name, kind, dir, bin: place.bin.clone(), daemons: Vec::new() };
+        match kind {
+            Kind::Ross => {
+                let mut rossd = Command::new(place.bin.join("rossd"));
+                rossd.arg("--root").arg(engine.dir.join("root")).arg("--state").arg(engine.dir.join("state"));
+                rossd.arg("--listen").arg(format!("unix://{}", engine.dir.join("ross.sock").display()));
+                engine.daemon(rossd, "rossd", "ross.sock")?;
+            }
+            Kind::Podman => {
+                host::find("podman").context("no podman here")?;
+                // Debian leaves the policy to the administrator; the images are our own.
+                let policy = engine.dir.join("policy.json");
+                fs::write(&policy, r#"{"default":[{"type":"insecureAcceptAnything"}]}"#)?;
+                fs::create_dir_all("/etc/containers").ok();
+                if !Path::new("/etc/containers/policy.json").exists() {
+                    fs::copy(&policy, "/etc/containers/policy.json")
+                        .context("/etc/containers/policy.json")?;
+                }
+            }
+            Kind::Containerd => engine.containerd()?,
+            Kind::Docker => {
+                engine.containerd()?;
+                let mut dockerd = Command::new(host::find("dockerd").context("no dockerd here")?);
+                dockerd
+                    .arg("--data-root")
+                    .arg(engine.dir.join("root"))
+                    .arg("--exec-root")
+                    .arg(engine.dir.join("exec"));
+                dockerd.arg("--pidfile").arg(engine.dir.join("docker.pid"));
+                dockerd.arg("--containerd").arg(engine.dir.join("containerd.sock"));
+                dockerd.arg("-H").arg(format!("unix://{}", engine.dir.join("docker.sock").display()));
+                dockerd.args(["--storage-driver", "overlay2"]);
+                engine.daemon(dockerd, "dockerd", "docker.sock")?;
+            }
+        }
+        Ok(engine)
+    }
+
+    fn containerd(&mut self) -> Result<()> {
+        let socket = self.dir.join("containerd.sock");
+        let config = self.dir.join("containerd.toml");
+        fs::write(
+            &config,
+            format!(
+                "version = 2\nroot = \"{}\"\nstate = \"{}\"\n[grpc]\naddress = \"{}\"\n",
+                self.dir.join("containerd").display(),
+                self.dir.join("containerd-state").display(),
+                socket.display()
+            ),
+        )?;
+        let mut containerd = Command::new(host::find("containerd").context("no containerd here")?);
+        containerd.arg("--config").arg(&config);
+        self.daemon(containerd, "containerd", "containerd.sock")
+    }
+
+    fn daemon(&mut self, mut daemon: Command, name: &str, socket: &str) -> Result<()> {
+        let log_path = self.dir.join(format!("{name}.log"));
+        let log = File::create(&log_path)?;
+        daemon.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let socket = self.dir.join(socket);
+        self.daemons.push(Server::start(daemon, &log_path, || UnixStream::connect(&socket).is_ok())?);
+        Ok(())
+    }
+
+    /// The engine's command line, pointed at its own folders.
+    pub fn client(&self) -> Result<Command> {
+        let mut client = match self.kind {
+            Kind::Ross => {
+                let mut client = Command::new(self.bin.join("ross"));
+                client.env("ROSS_HOST", format!("unix://{}", self.dir.join("ross.sock").display()));
+                client
+            }
+            Kind::Podman => {
+                let mut client = Command::new(host::find("podman").context("no podman here")?);
+                client.arg("--root").arg(self.dir.join("root")).arg("--runroot").arg(self.dir.join("run"));
+                client.args([
+                    "--cgroup-manager",
+                    "cgroupfs",
+                    "--events-backend",
+                    "none",
+                    "--storage-driver",
+                    "overlay",
+                ]);
+                client
+            }
+            Kind::Docker => {
+                let docker = host::find("docker").context("no docker here")?;
+                let mut client = Command::new(docker);
+                client.arg("-H").arg(format!("unix://{}", self.dir.join("docker.sock").display()));
+                client
+            }
+            Kind::Containerd => {
+                let mut client = Command::new(host::find("ctr").context("no ctr here")?);
+                client.arg("--address").arg(self.dir.join("containerd.sock"));
+                client
+            }
+        };
+        client.current_dir(&self.dir);
+        Ok(client)
+    }
+
+    /// Runs the client to its end.
+    pub fn call(&self, args: &[&str]) -> Result<()> {
+        let mut client = self.client()?;
+        client.args(args);
+        command(client, &self.dir.join("call.log"))
+    }
+
+    /// Pulls from a loopback registry.
+    pub fn pull(&self, reference: &str) -> Result<()> {
+        match self.kind {
+            Kind::Ross | Kind::Docker => self.call(&["pull", reference]),
+            Kind::Podman => self.call(&["pull", "--tls-verify=false", reference]),
+            Kind::Containerd => self.call(&["image", "pull", "--plain-http", reference]),
+        }
+    }
+
+    /// Removes the image with all its layers.
+    pub fn remove(&self, reference: &str) -> Result<()> {
+        match self.kind {
+            Kind::Ross | Kind::Docker | Kind::Podman => self.call(&["rmi", "-f", reference]),
+            Kind::Containerd => self.call(&["image", "rm", "--sync", reference]),
+        }
+    }
+
+    /// Processes of the engine that stay while nothing runs.
+    pub fn daemon_pids(&self) -> Vec<u32> {
+        self.daemons.iter().map(Server::pid).collect()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // The last started is the first to go: dockerd before its containerd.
+        while self.daemons.pop().is_some() {}
+    }
+}
+
+/// Starts every engine that can run here; the others are told with their reason.
+pub fn start_all(place: &Place) -> Vec<Engine> {
+    let mut engines = Vec::new();
+    for (name, kind) in ALL {
+        match Engine::start(place, name, kind) {
+            Ok(engine) => engines.push(engine),
+            Err(error) => println!("  {name} cannot run here: {error:#}"),
+        }
+    }
+    engines
+}

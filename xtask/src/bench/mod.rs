@@ -1,0 +1,157 @@
+//! `cargo xtask bench [runtime|run|pull|memory]... [--vm] [--samples N] [--write]`: ross against its peers from
+//! Debian, all in one run and in turn, as tables of medians and ratios.
+//!
+//! Never a test: a figure depends on the machine. Everything runs in namespaces of its own, or with `--vm` in the
+//! test machine, where the peers that need cgroup controllers can run.
+
+mod engines;
+mod memory;
+mod pull;
+mod report;
+mod run;
+mod runtime;
+mod sample;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::vm::{Disk, Machine};
+use crate::{binaries, host, isolate};
+
+/// Debian packages of the peers, and of what they need to run at all.
+const PEERS: &[&str] = &[
+    "podman",
+    "crun",
+    "runc",
+    "containerd",
+    "docker.io",
+    "skopeo",
+    "umoci",
+    "conmon",
+    "golang-github-containers-common",
+    "iptables",
+];
+
+/// What to measure, and how often.
+#[derive(Debug)]
+struct Options {
+    subjects: Vec<String>,
+    samples: usize,
+    in_vm: bool,
+    write: bool,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self { subjects: Vec::new(), samples: 15, in_vm: false, write: false };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--vm" => options.in_vm = true,
+                "--write" => options.write = true,
+                "--samples" => {
+                    let text = args.next().context("--samples: how many?")?;
+                    options.samples = text.parse().with_context(|| format!("--samples {text}"))?;
+                }
+                "runtime" | "run" | "pull" | "memory" => options.subjects.push(arg.clone()),
+                other => bail!("bench: unknown word `{other}`; subjects are runtime, run, pull, memory"),
+            }
+        }
+        if options.subjects.is_empty() {
+            options.subjects = ["runtime", "run", "pull", "memory"].map(str::to_owned).into();
+        }
+        Ok(options)
+    }
+}
+
+pub fn main(args: &[String]) -> Result<ExitCode> {
+    let options = Options::parse(args)?;
+    host::require(&[host::BUSYBOX, host::NFT, host::IP, host::REGISTRY])?;
+    if ["podman", "crun", "runc", "containerd", "dockerd", "skopeo", "umoci"]
+        .iter()
+        .any(|p| host::find(p).is_none())
+    {
+        host::install(PEERS)?;
+    }
+    let bin = binaries::build()?.dir;
+    let floor = binaries::build_static(&["-p", "ross-runtime", "--example", "floor"])?.join("examples/floor");
+    std::fs::copy(&floor, bin.join("floor")).context("copy the floor")?;
+    let report = binaries::target_dir().join("bench.md");
+    let _ = std::fs::remove_file(&report);
+    let samples = options.samples.to_string();
+    let (bin, out) = (bin.to_string_lossy().into_owned(), report.to_string_lossy().into_owned());
+    let mut steps = vec!["bench-steps", &bin, &out, &samples];
+    steps.extend(options.subjects.iter().map(String::as_str));
+    let code = if options.in_vm {
+        let own = std::env::current_exe()?.to_string_lossy().into_owned();
+        // The machine's own file system goes with it: the report comes out through the results share.
+        let inside = "/results/bench.md";
+        let words: Vec<String> = std::iter::once(own.as_str())
+            .chain(steps.iter().map(|step| if *step == out { inside } else { step }))
+            .map(str::to_owned)
+            .collect();
+        let code = Machine::prepare()?.run(&words, Disk::Fresh)?;
+        std::fs::copy(binaries::target_dir().join("vm/results/bench.md"), &report)
+            .context("the bench left no report")?;
+        ExitCode::from(code)
+    } else {
+        isolate::rerun(&steps)?
+    };
+    let text = std::fs::read_to_string(&report).context("the bench left no report")?;
+    println!("{text}");
+    if options.write {
+        report::write(&text, if options.in_vm { "vm" } else { "host" })?;
+    }
+    Ok(code)
+}
+
+/// The measurements, inside the namespaces or the machine: `bench-steps BIN REPORT SAMPLES SUBJECT...`
+pub fn steps(args: &[String]) -> Result<ExitCode> {
+    let [bin, report, samples, subjects @ ..] = args else { bail!("bench-steps is for `cargo xtask bench`") };
+    let place = Place::new(Path::new(bin), samples.parse()?)?;
+    let mut tables = vec![report::heading(subjects, place.samples)?];
+    for subject in subjects {
+        println!("measuring {subject}");
+        let measured = match subject.as_str() {
+            "runtime" => runtime::measure(&place),
+            "run" => run::measure(&place),
+            "pull" => pull::measure(&place),
+            _ => memory::measure(&place),
+        };
+        tables.push(measured.unwrap_or_else(|error| format!("### {subject}\n\nnot measured: {error:#}\n")));
+    }
+    std::fs::write(report, tables.join("\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the measurements lie: binaries under test, a folder on a real file system, how many samples.
+#[derive(Debug)]
+struct Place {
+    bin: PathBuf,
+    dir: PathBuf,
+    samples: usize,
+}
+
+impl Place {
+    fn new(bin: &Path, samples: usize) -> Result<Self> {
+        let base =
+            Some(PathBuf::from("/data/tmp")).filter(|dir| dir.is_dir()).unwrap_or_else(std::env::temp_dir);
+        let dir = base.join(format!("ross-bench.{}", std::process::id()));
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self { bin: bin.to_owned(), dir, samples })
+    }
+
+    fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.dir.join(name);
+        std::fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}

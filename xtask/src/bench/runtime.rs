@@ -1,0 +1,65 @@
+//! `ross-runtime run` of `true` against crun and runc, and against a bare floor: clone3 with the same namespaces, then
+//! exec.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::sample::{Contender, command, compare};
+use super::{Place, report};
+use crate::host;
+
+pub fn measure(place: &Place) -> Result<String> {
+    let bundle = bundle(place)?;
+    let floor = place.bin.join("floor");
+    let mut contenders = vec![Contender::plain("floor", || {
+        let mut floor = Command::new(&floor);
+        floor.arg(bundle.join("rootfs/bin/true"));
+        command(floor, &place.dir.join("floor.log"))
+    })];
+    for (name, program) in [
+        ("ross-runtime", Some(place.bin.join("ross-runtime"))),
+        ("crun", host::find("crun")),
+        ("runc", host::find("runc")),
+    ] {
+        let Some(program) = program else { continue };
+        contenders.push(contender(place, &bundle, name, program));
+    }
+    let measured = compare(contenders, place.samples.max(50));
+    Ok(report::table("`run` of `true`, the bundle of `runc spec`", &measured, "crun"))
+}
+
+fn contender<'a>(place: &'a Place, bundle: &'a Path, name: &'a str, program: PathBuf) -> Contender<'a> {
+    Contender::plain(name, move || {
+        let mut run = Command::new(&program);
+        run.arg("--root").arg(place.dir.join(format!("{name}.state"))).args(["run", "--bundle"]).arg(bundle);
+        run.arg(format!("bench-{name}"));
+        command(run, &place.dir.join(format!("{name}.log")))
+    })
+}
+
+/// A busybox root with runc's default configuration, `true` in place of the shell.
+pub fn bundle(place: &Place) -> Result<PathBuf> {
+    let bundle = place.folder("bundle")?;
+    let bin = bundle.join("rootfs/bin");
+    fs::create_dir_all(&bin)?;
+    for dir in ["proc", "sys", "dev", "tmp", "etc"] {
+        fs::create_dir_all(bundle.join("rootfs").join(dir))?;
+    }
+    fs::copy(host::find("busybox").context("busybox")?, bin.join("busybox"))?;
+    for applet in ["true", "sh"] {
+        std::os::unix::fs::symlink("busybox", bin.join(applet))?;
+    }
+    let runc = host::find("runc").context("no runc here to write the bundle's config.json")?;
+    let mut spec = Command::new(runc);
+    spec.args(["spec", "--bundle"]).arg(&bundle);
+    command(spec, &place.dir.join("spec.log"))?;
+    let path = bundle.join("config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
+    config["process"]["terminal"] = false.into();
+    config["process"]["args"] = serde_json::json!(["/bin/true"]);
+    fs::write(&path, serde_json::to_vec_pretty(&config)?)?;
+    Ok(bundle)
+}

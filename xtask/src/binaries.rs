@@ -1,0 +1,63 @@
+//! The four release binaries.
+//!
+//! `ross` and `rossd` are ordinary programs. `ross-shim` and `ross-runtime` are built static and at a fixed address:
+//! no dynamic linker and no relocations on the way to exec, and nothing a container's files could be loaded into.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace;
+
+const STATIC_FLAGS: &str = "-C target-feature=+crt-static -C relocation-model=static";
+
+/// Where the binaries are once built.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    pub dir: PathBuf,
+}
+
+/// Builds all four into `target/release`.
+pub fn build() -> Result<Binaries> {
+    cargo(&["build", "--release", "-p", "ross", "-p", "rossd"], "")?;
+    let built = build_static(&["-p", "ross-shim", "-p", "ross-runtime", "--bins"])?;
+    let dir = target_dir().join("release");
+    for name in ["ross-shim", "ross-runtime"] {
+        replace(&built.join(name), &dir.join(name))?;
+    }
+    Ok(Binaries { dir })
+}
+
+/// Builds static release programs; answers the folder they are in.
+pub fn build_static(what: &[&str]) -> Result<PathBuf> {
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    cargo(&[&["build", "--release", "--target", &triple], what].concat(), STATIC_FLAGS)?;
+    Ok(target_dir().join(triple).join("release"))
+}
+
+/// Cargo's target folder of this workspace.
+pub fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// Runs cargo in the workspace, with these rustflags for the target (not for build scripts).
+pub fn cargo(args: &[&str], rustflags: &str) -> Result<()> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(workspace());
+    if !rustflags.is_empty() {
+        command.env("RUSTFLAGS", rustflags);
+    }
+    let status = command.status().context("run cargo")?;
+    if !status.success() {
+        bail!("cargo {} failed", args.join(" "));
+    }
+    Ok(())
+}
+
+/// Puts a copy of `source` at `target` by rename: a running `target` is not disturbed.
+fn replace(source: &Path, target: &Path) -> Result<()> {
+    let staged = target.with_extension("new");
+    std::fs::copy(source, &staged).with_context(|| format!("copy {}", source.display()))?;
+    std::fs::rename(&staged, target).with_context(|| format!("rename to {}", target.display()))
+}

@@ -1,0 +1,231 @@
+//! One boot of the test machine: virtiofsd for the shares, QEMU, the command's output, its exit code.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::{initramfs, kernel};
+use crate::{binaries, host};
+
+const VIRTIOFSD: [&str; 3] = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd"];
+const MEMORY: &str = "6G";
+const DISK_BYTES: u64 = 24 << 30;
+const SOCKET_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What becomes of the ext4 disk of the boot before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disk {
+    /// A new, empty file system.
+    Fresh,
+    /// As the boot before left it, for tests of power cuts.
+    Kept,
+}
+
+/// A machine ready to boot.
+#[derive(Debug)]
+pub struct Machine {
+    dir: PathBuf,
+    kernel: kernel::Kernel,
+    initramfs: PathBuf,
+    virtiofsd: PathBuf,
+}
+
+impl Machine {
+    /// Installs QEMU, fetches the kernel and packs the initramfs where these are missing.
+    pub fn prepare() -> Result<Self> {
+        host::require(&[host::QEMU, host::BUSYBOX, host::MKFS])?;
+        let virtiofsd = match find_virtiofsd() {
+            Some(path) => path,
+            None => {
+                // Debian 12 has it with QEMU, later releases apart.
+                host::install(&["virtiofsd"]).or_else(|_| host::install(&["qemu-system-common"]))?;
+                find_virtiofsd().context("no virtiofsd on this host; install the package virtiofsd")?
+            }
+        };
+        let dir = binaries::target_dir().join("vm");
+        fs::create_dir_all(&dir)?;
+        let kernel = kernel::fetch(&dir)?;
+        let initramfs = dir.join("initramfs.cpio.gz");
+        initramfs::write(&kernel, &dir, &initramfs)?;
+        Ok(Self { dir, kernel, initramfs, virtiofsd })
+    }
+
+    /// Boots, runs `command` in the current folder, streams its output, and answers its exit code.
+    pub fn run(&self, command: &[String], disk: Disk) -> Result<u8> {
+        let results = self.dir.join("results");
+        fs::create_dir_all(&results)?;
+        for stale in ["exit-code", "command", "environment"] {
+            let _ = fs::remove_file(results.join(stale));
+        }
+        fs::write(results.join("command"), script(command))?;
+        fs::write(results.join("environment"), self.environment()?)?;
+        let image = self.disk(disk)?;
+
+        let host_share = Share::serve(&self.virtiofsd, &self.dir, "host", Path::new("/"))?;
+        let results_share = Share::serve(&self.virtiofsd, &self.dir, "results", &results)?;
+        let mut qemu = Guard(self.qemu(&host_share, &results_share, &image)?.spawn().context("start QEMU")?);
+        let mut output = qemu.0.stdout.take().context("QEMU's stdout")?;
+        copy(&mut output)?;
+        let status = qemu.0.wait()?;
+        if !status.success() {
+            bail!("QEMU ended with {status}; see {}", self.dir.join("console.log").display());
+        }
+        let code = fs::read_to_string(results.join("exit-code")).with_context(|| {
+            format!(
+                "the test machine went down without an exit code; see {}",
+                self.dir.join("console.log").display()
+            )
+        })?;
+        code.trim().parse().with_context(|| format!("exit code `{}`", code.trim()))
+    }
+
+    fn qemu(&self, host: &Share, results: &Share, image: &Path) -> Result<Command> {
+        let (accelerator, cpu) = accelerator();
+        let mut qemu = Command::new(host::find(host::QEMU.name).context("QEMU")?);
+        qemu.args(["-machine", "q35", "-accel", accelerator, "-cpu", cpu, "-smp", "2", "-m", MEMORY])
+            .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"])
+            .args(["-object", &format!("memory-backend-memfd,id=mem,size={MEMORY},share=on"), "-numa", "node,memdev=mem"])
+            .arg("-kernel")
+            .arg(&self.kernel.image)
+            .arg("-initrd")
+            .arg(&self.initramfs)
+            .args(["-append", "console=ttyS0 loglevel=4 panic=-1 rdinit=/init cgroup_no_v1=all lsm=lockdown,yama,apparmor,bpf"])
+            .args(["-serial", &format!("file:{}", self.dir.join("console.log").display())])
+            .args(["-device", "virtio-serial-pci", "-chardev", "stdio,id=out,signal=off"])
+            .args(["-device", "virtserialport,chardev=out,name=ross.out"])
+            .args(["-drive", &format!("file={},format=raw,if=virtio,cache=writeback,discard=unmap", image.display())])
+            // Held open: a port whose character device has reached its end blocks the guest's writes.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        for share in [host, results] {
+            qemu.args(["-chardev", &format!("socket,id={},path={}", share.tag, share.socket.display())])
+                .args([
+                    "-device",
+                    &format!("vhost-user-fs-pci,chardev={0},tag={0},queue-size=1024", share.tag),
+                ]);
+        }
+        Ok(qemu)
+    }
+
+    fn environment(&self) -> Result<String> {
+        let dir = std::env::current_dir()?;
+        let mut text = format!(
+            "export ROSS_VM=1 ROSS_VM_DIR={} ROSS_VM_MODULES={}\n",
+            quote(&dir.to_string_lossy()),
+            quote(&self.kernel.modules.to_string_lossy())
+        );
+        for (key, value) in std::env::vars() {
+            let ours = key.starts_with("ROSS_") || key.starts_with("RUST_") || key == "CARGO_TARGET_DIR";
+            if ours && !key.starts_with("ROSS_VM") {
+                text.push_str(&format!("export {key}={}\n", quote(&value)));
+            }
+        }
+        Ok(text)
+    }
+
+    fn disk(&self, disk: Disk) -> Result<PathBuf> {
+        let image = self.dir.join("disk.img");
+        if disk == Disk::Kept && image.exists() {
+            return Ok(image);
+        }
+        let _ = fs::remove_file(&image);
+        File::create(&image)?.set_len(DISK_BYTES)?;
+        let status = Command::new(host::find(host::MKFS.name).context("mkfs.ext4")?)
+            .args(["-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1"])
+            .arg(&image)
+            .status()?;
+        if !status.success() {
+            bail!("mkfs.ext4 {} failed", image.display());
+        }
+        Ok(image)
+    }
+}
+
+/// Plain emulation, which works on any host; `ROSS_VM_ACCEL=kvm` where nested virtualisation is known to be sound.
+fn accelerator() -> (&'static str, &'static str) {
+    match std::env::var("ROSS_VM_ACCEL").as_deref() {
+        Ok("kvm") => ("kvm", "host"),
+        _ => ("tcg,thread=multi", "max"),
+    }
+}
+
+fn find_virtiofsd() -> Option<PathBuf> {
+    VIRTIOFSD.iter().map(PathBuf::from).find(|path| path.is_file())
+}
+
+/// The command as a script: one word is shell text, several are a program and its arguments.
+fn script(command: &[String]) -> String {
+    match command {
+        [text] => format!("{text}\n"),
+        words => format!("exec {}\n", words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")),
+    }
+}
+
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn copy(output: &mut impl Read) -> Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut stdout = std::io::stdout().lock();
+    loop {
+        let read = output.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        stdout.write_all(&buffer[..read])?;
+        stdout.flush()?;
+    }
+}
+
+/// A process that ends with its owner.
+#[derive(Debug)]
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A folder served by virtiofsd.
+#[derive(Debug)]
+struct Share {
+    tag: &'static str,
+    socket: PathBuf,
+    _daemon: Guard,
+}
+
+impl Share {
+    fn serve(virtiofsd: &Path, dir: &Path, tag: &'static str, source: &Path) -> Result<Self> {
+        let socket = dir.join(format!("{tag}.sock"));
+        let _ = fs::remove_file(&socket);
+        let log = File::create(dir.join(format!("{tag}.virtiofsd.log")))?;
+        let mut daemon = Guard(
+            Command::new(virtiofsd)
+                .arg(format!("--socket-path={}", socket.display()))
+                .args(["-o", &format!("source={},cache=auto,xattr,sandbox=chroot", source.display())])
+                .stdin(Stdio::null())
+                .stdout(log.try_clone()?)
+                .stderr(log)
+                .spawn()
+                .with_context(|| format!("start {}", virtiofsd.display()))?,
+        );
+        let deadline = Instant::now() + SOCKET_DEADLINE;
+        while !socket.exists() {
+            if let Some(status) = daemon.0.try_wait()? {
+                bail!("virtiofsd for {} ended with {status}; see {}", source.display(), dir.display());
+            }
+            if Instant::now() > deadline {
+                bail!("virtiofsd for {} made no socket within {SOCKET_DEADLINE:?}", source.display());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Self { tag, socket, _daemon: daemon })
+    }
+}

@@ -1,0 +1,35 @@
+//! The test machine: a stock Debian kernel under QEMU with pure cgroup v2, booted from the host's own tree.
+//!
+//! The host's root comes in read-only by virtiofs with a tmpfs above it, so everything built or installed on the host
+//! is there and nothing on it can be harmed. Results leave through a second share. /var/lib/ross and its peers' data
+//! lie on an ext4 disk, because overlay does not stack on overlay.
+
+mod initramfs;
+mod kernel;
+mod machine;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+pub use machine::{Disk, Machine};
+
+/// `cargo xtask vm [--keep-disk] -- COMMAND...`
+pub fn run(args: &[String]) -> Result<ExitCode> {
+    let (options, command) = match args.iter().position(|arg| arg == "--") {
+        Some(split) => (&args[..split], &args[split + 1..]),
+        None => (&args[..0], args),
+    };
+    let mut disk = Disk::Fresh;
+    for option in options {
+        match option.as_str() {
+            "--keep-disk" => disk = Disk::Kept,
+            other => bail!("vm: unknown option `{other}`"),
+        }
+    }
+    if command.is_empty() {
+        bail!("vm: no command; usage: cargo xtask vm [--keep-disk] -- COMMAND...");
+    }
+    let machine = Machine::prepare()?;
+    machine.run(command, disk).map(ExitCode::from)
+}
