@@ -23,5 +23,4 @@ pub mod personality;
 pub mod pidfd;
 pub mod seccomp;
 pub mod signal;
-
-pub use error::SysError;
+pub mod signalfd;
