@@ -25,3 +25,5 @@ pub mod seccomp;
 pub mod signalfd;
 
 pub use error::SysError;
+pub mod signal;
+pub mod signalfd;
