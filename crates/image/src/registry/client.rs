@@ -228,6 +228,23 @@ async fn details(mut response: Response) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn tls_is_not_spoken_by_all() {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/v2/", listener.local_addr().unwrap());
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        });
+        let client = HttpClient::new(RegistryConfig::default());
+        let error = client.exchange("it", &Request::get(url.parse().unwrap()), None).await.unwrap_err();
+        assert!(error.to_string().contains("does not speak TLS"), "{error:?}");
+        assert!(!error.is_passing(), "trying again does not help");
+        serving.join().unwrap();
+    }
+
     #[test]
     fn delays() {
         let config = RegistryConfig {

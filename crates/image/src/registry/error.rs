@@ -74,15 +74,11 @@ fn tls_failure<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Er
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return Some(tls);
         }
-        // An io::Error hides what it wraps from `source`.
-        if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-                return Some(tls);
-            }
-            next = inner.source();
-        } else {
-            next = error.source();
-        }
+        // An io::Error hides what it wraps from `source`, and they come within each other.
+        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     None
 }
