@@ -6,11 +6,31 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod attach;
+mod container;
+mod context;
+mod create;
+mod db;
 mod engine;
 mod error;
+mod events;
+mod exec;
+mod host;
+mod list;
+mod logs;
 pub mod model;
+mod names;
+mod network;
+mod paths;
+mod reconcile;
+mod rootfs;
+mod spec;
+mod stats;
+mod volumes;
 
-pub use engine::{
-    AttachInput, AttachOutput, AttachSession, Engine, EngineConfig, ExitWait, LogStream, StatsStream,
-};
+pub use attach::{AttachInput, AttachOutput, AttachSession};
+pub use container::ExitWait;
+pub use engine::{Engine, EngineConfig};
 pub use error::{EngineError, Result};
+pub use logs::LogStream;
+pub use stats::StatsStream;

@@ -8,13 +8,17 @@ mod program;
 mod table;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Mutex, PoisonError};
 
+use rtnetlink::sys::protocols::NETLINK_NETFILTER;
+use rustix::io::Errno;
 pub(crate) use table::Layout;
 
 use crate::Error;
+use crate::netlink::conntrack;
 use crate::netlink::elements::{self, Element, Key};
+use crate::netlink::socket::{NetlinkError, NetlinkSocket};
 
 #[derive(Debug)]
 pub(crate) struct Firewall {
@@ -27,6 +31,27 @@ struct State {
     /// `None` until the table was written by this process.
     layout: Option<Layout>,
     elements: BTreeMap<Key, SocketAddrV4>,
+    /// Kept open: closing a netfilter socket waits until all that was removed is destroyed (nft_rcv_nl_event),
+    /// some ten milliseconds.
+    socket: Option<NetlinkSocket>,
+}
+
+impl State {
+    /// Runs `work` on the socket, which is opened on first use and again after a failure other than a refusal.
+    fn with_socket(
+        &mut self,
+        work: impl FnOnce(&mut NetlinkSocket) -> Result<(), NetlinkError>,
+    ) -> Result<(), NetlinkError> {
+        let socket = match &mut self.socket {
+            Some(socket) => socket,
+            none => none.insert(NetlinkSocket::open(NETLINK_NETFILTER)?),
+        };
+        let result = work(socket);
+        if result.as_ref().is_err_and(|error| matches!(error.errno, Errno::NOBUFS | Errno::AGAIN)) {
+            self.socket = None;
+        }
+        result
+    }
 }
 
 impl Firewall {
@@ -48,7 +73,8 @@ impl Firewall {
     pub(crate) fn publish(&self, elements: &[Element]) -> Result<(), Error> {
         let mut state = self.state();
         state.elements.extend(elements.iter().copied());
-        if let Err(refusal) = elements::add(&self.table, elements) {
+        let added = state.with_socket(|socket| elements::add(socket, &self.table, elements));
+        if let Err(refusal) = added {
             let Some(layout) = &state.layout else {
                 return Err(Error::io(format!("add elements to nftables table {}", self.table), refusal));
             };
@@ -64,12 +90,31 @@ impl Firewall {
         for key in keys {
             state.elements.remove(key);
         }
-        elements::remove(&self.table, keys)
+        state
+            .with_socket(|socket| elements::remove(socket, &self.table, keys))
             .map_err(|error| Error::io(format!("remove elements of nftables table {}", self.table), error))
     }
 
+    /// Forgets the UDP flows that are translated to `container`.
+    pub(crate) fn forget_flows_to(&self, container: Ipv4Addr) -> Result<(), Error> {
+        self.state()
+            .with_socket(|socket| conntrack::forget_flows_to(socket, container))
+            .map_err(|error| Error::io(format!("forget tracked flows to {container}"), error))
+    }
+
+    /// Forgets the UDP flows to one of `ports` of one of the host's `addresses`.
+    pub(crate) fn forget_flows_from_outside(
+        &self,
+        addresses: &[Ipv4Addr],
+        ports: &[u16],
+    ) -> Result<(), Error> {
+        self.state()
+            .with_socket(|socket| conntrack::forget_flows_from_outside(socket, addresses, ports))
+            .map_err(|error| Error::io("forget tracked flows to published udp ports", error))
+    }
+
     /// Notes elements that leases of an earlier process imply; the next [`Firewall::install`] writes them.
-    pub(crate) fn expect(&self, elements: impl IntoIterator<Item = Element>) {
+    pub(crate) fn remember(&self, elements: impl IntoIterator<Item = Element>) {
         self.state().elements.extend(elements);
     }
 

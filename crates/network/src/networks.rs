@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 use ross_types::{ContainerId, ErrorKind};
 
-use crate::fabric::Fabric;
+use crate::fabric::{Fabric, stable_hash};
 use crate::{Endpoint, EndpointRequest, Error, NetworkRecords};
 
 /// Where things are, and what they are called.
@@ -30,12 +30,7 @@ impl NetworkConfig {
         if state == std::path::Path::new("/run/ross") {
             return "ross0".to_owned();
         }
-        // FNV-1a: stable between builds, which std's hasher does not promise.
-        let hash = state
-            .as_os_str()
-            .as_encoded_bytes()
-            .iter()
-            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        let hash = stable_hash(state.as_os_str().as_encoded_bytes());
         format!("ross-{hash:08x}")
     }
 }
@@ -96,12 +91,40 @@ impl Networks {
         self.run(Fabric::close).await
     }
 
+    /// Waits until the links of released endpoints are really gone. Release leaves that, the one slow step, to the
+    /// background, where it is done for many at once.
+    ///
+    /// # Errors
+    /// When they could not be removed.
+    pub async fn settle(&self) -> Result<(), Error> {
+        self.run(Fabric::remove_retired).await
+    }
+
+    /// Keeps this many namespaces made ahead from now on, so that most starts find theirs ready; none at first.
+    /// They show as `rv…` links on the bridge, and end with [`Networks::close`] or with the process.
+    pub fn keep_ready(&self, count: usize) {
+        self.fabric.keep_ready(count);
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Fabric) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let fabric = Arc::clone(&self.fabric);
-        blocking(move || work(&fabric)).await
+        let result = blocking(move || work(&fabric)).await;
+        if self.fabric.has_retired() {
+            let fabric = Arc::clone(&self.fabric);
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = fabric.remove_retired() {
+                    tracing::warn!(?error, "links of released endpoints are left");
+                }
+            });
+        }
+        if self.fabric.is_short() {
+            let fabric = Arc::clone(&self.fabric);
+            tokio::task::spawn_blocking(move || fabric.refill());
+        }
+        result
     }
 }
 

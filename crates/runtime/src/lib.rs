@@ -1,13 +1,28 @@
 //! Builds and starts containers: config.json to a process, by the OCI runtime specification for Linux.
 //!
-//! Single-threaded and blocking. Knows nothing of images, networks, databases or HTTP.
+//! [`create`] turns a bundle into a [`Container`] in four steps: `spec` reads and checks the configuration, `plan`
+//! makes everything ready, `child` carries the plan out between clone and exec, `state` remembers it for other
+//! processes. Single-threaded and blocking. Knows nothing of images, networks, databases or HTTP.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod cgroup;
+mod child;
+mod container;
+mod create;
 pub mod defaults;
+mod error;
+mod exec;
+mod failure;
+mod hooks;
 mod options;
+mod plan;
 pub mod seccomp;
 pub mod spec;
+mod state;
 
+pub use container::Container;
+pub use create::{Created, create, write_pid_file};
+pub use error::Error;
 pub use options::{CgroupDriver, CreateOptions, ExecOptions, Executed, Process, Release, Stdio};
+pub use state::{OCI_VERSION, State, Status, rfc3339};

@@ -22,6 +22,8 @@ pub enum Stdio {
     },
     /// A pseudo terminal of the container's own devpts; its master is handed back.
     Terminal,
+    /// A terminal when the configuration wants one, else the caller's own.
+    AsConfigured,
 }
 
 /// How the cgroup of a container is made.

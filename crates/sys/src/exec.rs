@@ -1,6 +1,7 @@
 //! execve(2), _exit(2) and the signal state a new program inherits.
 
 use std::ffi::{CStr, CString, c_char};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::io::Errno;
 
@@ -9,7 +10,8 @@ use crate::clone::last_errno;
 /// A NULL-terminated array of C strings, such as `argv` and `environ`, made ahead of exec.
 #[derive(Debug)]
 pub struct CStringArray {
-    strings: Vec<CString>,
+    /// Each ends with a NUL.
+    strings: Vec<Vec<u8>>,
     /// Pointers into `strings`, whose buffers do not move, then NULL.
     pointers: Vec<*const c_char>,
 }
@@ -18,26 +20,36 @@ impl CStringArray {
     /// An array of these strings; allocates.
     #[must_use]
     pub fn new(strings: Vec<CString>) -> Self {
-        let pointers = strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect();
+        let strings: Vec<Vec<u8>> = strings.into_iter().map(CString::into_bytes_with_nul).collect();
+        let pointers = strings.iter().map(|bytes| bytes.as_ptr().cast()).chain([std::ptr::null()]).collect();
         Self { strings, pointers }
     }
 
-    /// The strings.
+    /// The same with one more string, in a buffer of `room` bytes for [`Self::overwrite`]; allocates.
     #[must_use]
-    pub fn strings(&self) -> &[CString] {
-        &self.strings
+    pub fn with_room(mut self, string: CString, room: usize) -> Self {
+        let mut bytes = string.into_bytes_with_nul();
+        bytes.resize(bytes.len().max(room), 0);
+        self.pointers.insert(self.strings.len(), bytes.as_ptr().cast());
+        self.strings.push(bytes);
+        self
     }
 
-    /// Replaces string `index` by another, and frees nothing.
-    ///
-    /// # Panics
-    /// When there is no such string.
-    pub fn with_replaced<T>(&mut self, index: usize, string: &CStr, use_it: impl FnOnce(&Self) -> T) -> T {
-        assert!(index < self.strings.len(), "an index of the array");
-        let before = std::mem::replace(&mut self.pointers[index], string.as_ptr());
-        let result = use_it(self);
-        self.pointers[index] = before;
-        result
+    /// String `index`.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&CStr> {
+        self.strings.get(index).and_then(|bytes| CStr::from_bytes_until_nul(bytes).ok())
+    }
+
+    /// Replaces string `index` in its buffer, without allocating; whether there was room.
+    pub fn overwrite(&mut self, index: usize, string: &CStr) -> bool {
+        let string = string.to_bytes_with_nul();
+        let Some(bytes) = self.strings.get_mut(index).filter(|bytes| bytes.len() >= string.len()) else {
+            return false;
+        };
+        bytes[..string.len()].copy_from_slice(string);
+        self.pointers[index] = bytes.as_ptr().cast();
+        true
     }
 }
 
@@ -47,6 +59,23 @@ pub fn execve(program: &CStr, arguments: &CStringArray, environment: &CStringArr
     // SAFETY: the string and both arrays are NUL- and NULL-terminated and live across the call. nix and rustix take
     // slices that they copy into an array of pointers at the time of the call, which allocates.
     unsafe { libc::execve(program.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
+    last_errno()
+}
+
+/// As [`execve`], of an open file; the descriptor may be close-on-exec.
+#[must_use]
+pub fn fexecve(program: BorrowedFd<'_>, arguments: &CStringArray, environment: &CStringArray) -> Errno {
+    // SAFETY: as in `execve`; the empty path with AT_EMPTY_PATH means the descriptor itself.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            program.as_raw_fd(),
+            c"".as_ptr(),
+            arguments.pointers.as_ptr(),
+            environment.pointers.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
     last_errno()
 }
 
@@ -72,4 +101,22 @@ pub fn reset_signals() {
     unsafe { libc::sigemptyset(none.as_mut_ptr()) };
     // SAFETY: sigemptyset initialised the set; the old mask is not wanted.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_replaced_in_place() {
+        let string = |text: &str| CString::new(text).unwrap();
+        let mut array = CStringArray::new(vec![string("a")]).with_room(string("HOME=/"), 12);
+        assert!(array.overwrite(1, c"HOME=/abcde"));
+        assert!(!array.overwrite(1, c"HOME=/abcdef"));
+        assert!(!array.overwrite(2, c""));
+        assert_eq!(array.get(0), Some(c"a"));
+        assert_eq!(array.get(1), Some(c"HOME=/abcde"));
+        assert_eq!(array.pointers.len(), 3);
+        assert!(array.pointers[2].is_null());
+    }
 }

@@ -22,6 +22,8 @@ pub mod ns;
 pub mod personality;
 pub mod pidfd;
 pub mod seccomp;
-pub mod signal;
+pub mod signalfd;
 
 pub use error::SysError;
+pub mod signal;
+pub mod signalfd;

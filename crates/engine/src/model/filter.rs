@@ -1,6 +1,6 @@
 //! Filters of `list`: words as typed on one side, conditions on the other.
 
-use ross_types::{ContainerId, Digest};
+use ross_types::ContainerId;
 
 use super::{ContainerState, PortSpec};
 use crate::EngineError;
@@ -30,14 +30,6 @@ pub struct ContainerFilters {
     pub(crate) health: Vec<String>,
     pub(crate) publish: Vec<PortSpec>,
     pub(crate) expose: Vec<PortSpec>,
-}
-
-/// Ancestors and moments that filters name, looked up.
-#[derive(Debug, Default)]
-pub(crate) struct ResolvedFilters {
-    pub(crate) images: Vec<Digest>,
-    pub(crate) before: Option<super::Timestamp>,
-    pub(crate) since: Option<super::Timestamp>,
 }
 
 impl ContainerFilters {

@@ -36,6 +36,7 @@ pub use namespaces::NamespaceMode;
 pub use network::{
     ExtraHost, HostAddress, NetworkMode, NetworkOptions, NetworkStatus, PortMapping, PortSpec, Protocol,
 };
+pub(crate) use restart::Backoff;
 pub use restart::RestartPolicy;
 pub use security::{SeccompProfile, SecurityOptions};
 pub use signal::Signal;

@@ -1,13 +1,13 @@
 //! Taking an endpoint apart, however much of it there is.
 
 use std::net::{IpAddr, SocketAddrV4};
+use std::sync::{MutexGuard, PoisonError};
 
 use ross_types::ContainerId;
 
 use super::Fabric;
 use crate::ledger::{Lease, own_address};
 use crate::model::{EndpointRecord, NetworkMode, Protocol};
-use crate::netlink::conntrack;
 use crate::netlink::elements::{Element, Key};
 use crate::{Error, namespace, veth};
 
@@ -51,10 +51,10 @@ impl Fabric {
         let keys: Vec<Key> = elements_of(record).into_iter().map(|(key, _)| key).collect();
         if !keys.is_empty() {
             attempt(self.firewall.withdraw(&keys));
-            forget_flows(record);
+            self.forget_flows(record);
         }
         if let Some(link) = &record.host_link {
-            attempt(Self::host_socket().and_then(|mut host| veth::disconnect(&mut host, link)));
+            self.retire(link.clone());
         }
         // In the other modes the namespace is somebody else's.
         if let (NetworkMode::Bridge | NetworkMode::None, Some(pin)) = (&record.mode, &record.endpoint.netns) {
@@ -69,12 +69,40 @@ impl Fabric {
     }
 }
 
-/// Only a client that goes on sending would notice that it failed.
-fn forget_flows(record: &EndpointRecord) {
-    let any_udp = record.endpoint.ports.iter().any(|port| port.protocol == Protocol::Udp);
-    if let (true, Some(address)) = (any_udp, own_address(record))
-        && let Err(error) = conntrack::forget_flows_to(address)
-    {
-        tracing::warn!(%address, %error, "cannot forget tracked flows of a container");
+impl Fabric {
+    /// Whether links wait for [`Fabric::remove_retired`].
+    pub(crate) fn has_retired(&self) -> bool {
+        !self.retired_links().is_empty()
+    }
+
+    /// Removes the links of what was released before this call. Slow, and so apart from release: whoever waits for
+    /// a container to go should not wait for this. A crash in between costs nothing, as the kernel removes the
+    /// pair with the container's namespace.
+    pub(crate) fn remove_retired(&self) -> Result<(), Error> {
+        let _one_at_a_time = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
+        let links = std::mem::take(&mut *self.retired_links());
+        if links.is_empty() {
+            return Ok(());
+        }
+        veth::remove_all(&mut Self::host_socket()?, &links, self.retired_group)
+    }
+
+    /// Hands a link, by its host end, to [`Fabric::remove_retired`].
+    pub(super) fn retire(&self, host_link: String) {
+        self.retired_links().push(host_link);
+    }
+
+    fn retired_links(&self) -> MutexGuard<'_, Vec<String>> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Only a client that goes on sending would notice that it failed.
+    fn forget_flows(&self, record: &EndpointRecord) {
+        let any_udp = record.endpoint.ports.iter().any(|port| port.protocol == Protocol::Udp);
+        if let (true, Some(address)) = (any_udp, own_address(record))
+            && let Err(error) = self.firewall.forget_flows_to(address)
+        {
+            tracing::warn!(?error, "clients of a published port may have to begin anew");
+        }
     }
 }

@@ -7,7 +7,6 @@
 
 use std::net::Ipv4Addr;
 
-use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rustix::io::Errno;
 
 use super::socket::{
@@ -37,29 +36,40 @@ const BY_DESTINATION_PORT: u32 = 1 << 5;
 const HEADER: usize = 16 + 4;
 
 /// Forgets the UDP flows that are translated to `container`.
-pub(crate) fn forget_flows_to(container: Ipv4Addr) -> Result<(), NetlinkError> {
+pub(crate) fn forget_flows_to(socket: &mut NetlinkSocket, container: Ipv4Addr) -> Result<(), NetlinkError> {
     let mut request = generic_header();
     push_nested(&mut request, CTA_TUPLE_REPLY, |tuple| {
         push_nested(tuple, CTA_TUPLE_IP, |ip| push_attribute(ip, CTA_IP_V4_SRC, &container.octets()));
         push_protocol(tuple, None);
     });
     push_filter(&mut request, 0, BY_SOURCE | BY_PROTOCOL);
-    forget(&request, |_| true)
+    forget(socket, &request, |_| true)
 }
 
-/// Forgets the UDP flows to `port` of one of `addresses` of this host.
-pub(crate) fn forget_flows_from_outside(addresses: &[Ipv4Addr], port: u16) -> Result<(), NetlinkError> {
+/// Forgets the UDP flows to one of `ports` of one of `addresses` of this host.
+pub(crate) fn forget_flows_from_outside(
+    socket: &mut NetlinkSocket,
+    addresses: &[Ipv4Addr],
+    ports: &[u16],
+) -> Result<(), NetlinkError> {
+    // The kernel compares with one port at most.
+    let only = if let [port] = ports { Some(*port) } else { None };
     let mut request = generic_header();
-    push_nested(&mut request, CTA_TUPLE_ORIG, |tuple| push_protocol(tuple, Some(port)));
-    push_filter(&mut request, BY_PROTOCOL | BY_DESTINATION_PORT, 0);
-    forget(&request, |original| {
-        let destination = attribute(original, CTA_TUPLE_IP).and_then(|ip| attribute(ip, CTA_IP_V4_DST));
-        addresses.iter().any(|address| destination == Some(&address.octets()[..]))
+    push_nested(&mut request, CTA_TUPLE_ORIG, |tuple| push_protocol(tuple, only));
+    push_filter(&mut request, BY_PROTOCOL | only.map_or(0, |_| BY_DESTINATION_PORT), 0);
+    forget(socket, &request, |original| {
+        let address = attribute(original, CTA_TUPLE_IP).and_then(|ip| attribute(ip, CTA_IP_V4_DST));
+        let port = attribute(original, CTA_TUPLE_PROTO).and_then(|l4| attribute(l4, CTA_PROTO_DST_PORT));
+        addresses.iter().any(|wanted| address == Some(&wanted.octets()[..]))
+            && ports.iter().any(|wanted| port == Some(&wanted.to_be_bytes()[..]))
     })
 }
 
-fn forget(request: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<(), NetlinkError> {
-    let mut socket = NetlinkSocket::open(NETLINK_NETFILTER)?;
+fn forget(
+    socket: &mut NetlinkSocket,
+    request: &[u8],
+    wanted: impl Fn(&[u8]) -> bool,
+) -> Result<(), NetlinkError> {
     for flow in socket.dump(IPCTNL_MSG_CT_GET, request)? {
         let attributes = flow.get(HEADER..).unwrap_or_default();
         let Some(original) = attribute(attributes, CTA_TUPLE_ORIG).filter(|tuple| wanted(tuple)) else {

@@ -5,7 +5,6 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rustix::io::Errno;
 
 use super::socket::{
@@ -134,30 +133,27 @@ fn batch(message: u16, flags: u16, table: &str, elements: &[(Key, Option<SocketA
 
 /// Adds all `elements` to the maps of `inet <table>`, or none. An element that is there already is no error
 /// when it leads to the same place.
-pub(crate) fn add(table: &str, elements: &[Element]) -> Result<(), NetlinkError> {
+pub(crate) fn add(socket: &mut NetlinkSocket, table: &str, elements: &[Element]) -> Result<(), NetlinkError> {
     let elements: Vec<_> = elements.iter().map(|(key, target)| (*key, Some(*target))).collect();
-    let mut socket = NetlinkSocket::open(NETLINK_NETFILTER)?;
     socket.exchange(&batch(NFT_MSG_NEWSETELEM, NLM_F_CREATE, table, &elements)).map(drop)
 }
 
 /// Removes `keys` from the maps of `inet <table>`; a key, map or table that is not there is no error.
-pub(crate) fn remove(table: &str, keys: &[Key]) -> Result<(), NetlinkError> {
+pub(crate) fn remove(socket: &mut NetlinkSocket, table: &str, keys: &[Key]) -> Result<(), NetlinkError> {
     let elements: Vec<_> = keys.iter().map(|key| (*key, None)).collect();
-    let mut socket = NetlinkSocket::open(NETLINK_NETFILTER)?;
-    let missing = |error: &NetlinkError| error.errno == Errno::NOENT;
     match socket.exchange(&batch(NFT_MSG_DELSETELEM, 0, table, &elements)) {
-        Err(error) if missing(&error) && elements.len() > 1 => {}
-        Err(error) if missing(&error) => return Ok(()),
-        result => return result.map(drop),
-    }
-    // One missing key fails the whole transaction (NFT_MSG_DESTROYSETELEM is of Linux 6.3), so one by one.
-    for element in &elements {
-        match socket.exchange(&batch(NFT_MSG_DELSETELEM, 0, table, &[*element])) {
-            Err(error) if !missing(&error) => return Err(error),
-            _ => {}
+        // One missing key fails the whole transaction (NFT_MSG_DESTROYSETELEM is of Linux 6.3): halves are tried,
+        // until the missing ones are alone.
+        Err(error) if error.errno == Errno::NOENT => {
+            if keys.len() > 1 {
+                let (one, other) = keys.split_at(keys.len() / 2);
+                remove(socket, table, one)?;
+                remove(socket, table, other)?;
+            }
+            Ok(())
         }
+        result => result.map(drop),
     }
-    Ok(())
 }
 
 #[cfg(test)]

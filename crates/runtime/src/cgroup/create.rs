@@ -35,14 +35,18 @@ impl Cgroup {
         let mut made = Made { hierarchy: &hierarchy, paths: Vec::new() };
         // The cgroup above may be removed at any time while it has no other children.
         let mut tries = 0..8;
-        let directory = loop {
+        let (directory, fresh) = loop {
             match made.directory(path, &limits) {
                 Err(CgroupError::Io { source: Errno::NOENT, .. }) if tries.next().is_some() => {}
                 result => break result?,
             }
         };
         write_all(&directory, path, &limits)?;
-        policy.attach_first(directory.as_fd(), path)?;
+        match fresh {
+            true => policy.attach_first(directory.as_fd(), path)?,
+            // Whoever had the cgroup before may have left rules of their own.
+            false => policy.attach(directory.as_fd(), path)?,
+        }
         made.keep();
         Ok(Self { hierarchy, directory, path: path.clone() })
     }
@@ -109,10 +113,10 @@ impl Made<'_> {
         self.paths.clear();
     }
 
-    /// The directory of the cgroup, with the controllers its limits need.
-    fn directory(&mut self, path: &CgroupPath, limits: &Limits) -> Result<Directory, CgroupError> {
+    /// The directory of the cgroup, with the controllers its limits need, and whether it is new.
+    fn directory(&mut self, path: &CgroupPath, limits: &Limits) -> Result<(Directory, bool), CgroupError> {
         let (above, name) = path.split();
-        let (parent, fresh) = match self.hierarchy.root.open(above) {
+        let (parent, parent_is_new) = match self.hierarchy.root.open(above) {
             Ok(parent) => (parent, false),
             Err(Errno::NOENT) => (self.make_above(above)?, true),
             Err(errno) => return Err(io("open", path.as_str())(errno)),
@@ -123,18 +127,18 @@ impl Made<'_> {
             .map_err(io("read the controllers", path.as_str()))?;
         let missing = required.without(enabled);
         let wanted = WANTED.into_iter().collect::<Controllers>().without(enabled);
-        if !missing.is_empty() || (fresh && !wanted.is_empty()) {
+        if !missing.is_empty() || (parent_is_new && !wanted.is_empty()) {
             enable(self.hierarchy, above, limits, path.as_str())?;
         }
         match parent.make(name) {
             Ok(()) => {
                 self.paths.push(path.relative().to_owned());
-                parent.open(name).map_err(io("open", path.as_str()))
+                Ok((parent.open(name).map_err(io("open", path.as_str()))?, true))
             }
             Err(Errno::EXIST) => {
                 let directory = parent.open(name).map_err(io("open", path.as_str()))?;
                 refuse_busy(&directory, path)?;
-                Ok(directory)
+                Ok((directory, false))
             }
             Err(errno) => Err(io("create", path.as_str())(errno)),
         }

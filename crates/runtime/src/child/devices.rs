@@ -3,9 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, Uid, chownat, mknodat, statat, symlinkat, unlinkat,
-};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, mknodat, statat, symlinkat, unlinkat};
 use rustix::io::{Errno, Result};
 
 use crate::plan::{DevicePlan, HowDevice, NodePlan};

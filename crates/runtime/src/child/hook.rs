@@ -11,7 +11,7 @@ use rustix::io::{Errno, Result};
 use rustix::path::DecInt;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-use crate::plan::HookPlan;
+use crate::plan::{HookPlan, HookState};
 
 use super::report::{Failure, Stage, Step};
 
@@ -29,7 +29,7 @@ pub(crate) enum HookFailure {
 }
 
 /// Runs a hook to its end.
-pub(crate) fn run(hook: &HookPlan, state: &(String, String), pid: i32) -> std::result::Result<(), HookFailure> {
+pub(crate) fn run(hook: &HookPlan, state: &HookState, pid: i32) -> std::result::Result<(), HookFailure> {
     let stdin = state_file(state, pid).map_err(HookFailure::Run)?;
     let child = spawn(CloneFlags::empty(), None, || {
         ross_sys::exec::reset_signals();
@@ -74,10 +74,10 @@ fn wait_until_exit(pidfd: BorrowedFd<'_>, hook: &HookPlan) -> Result<bool> {
 }
 
 /// The state with the process id in it, in memory: a pipe could fill up before the hook reads it.
-fn state_file(state: &(String, String), pid: i32) -> Result<OwnedFd> {
+fn state_file(state: &HookState, pid: i32) -> Result<OwnedFd> {
     let file = memfd_create(c"state", MemfdFlags::CLOEXEC)?;
     let pid = DecInt::new(pid);
-    for part in [state.0.as_bytes(), pid.as_bytes(), state.1.as_bytes()] {
+    for part in [state.before_pid.as_bytes(), pid.as_bytes(), state.after_pid.as_bytes()] {
         let mut rest = part;
         while !rest.is_empty() {
             let written = rustix::io::write(&file, rest)?;
@@ -117,7 +117,7 @@ impl HookFailure {
 /// Runs a hook in the child.
 pub(super) fn run_in_child(
     hook: &HookPlan,
-    state: &(String, String),
+    state: &HookState,
     pid: i32,
     stage: Stage,
     index: usize,

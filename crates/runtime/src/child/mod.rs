@@ -19,13 +19,15 @@ mod terminal;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
+use rustix::process::{
+    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, umask,
+};
 
 use crate::plan::{Plan, ProcessPlan, StdioPlan};
 
 pub(crate) use hook::{HookFailure, run as run_hook};
 pub(crate) use namespaces::Joined;
-pub(crate) use report::{Failure, Message, Stage, receive, send_go};
+pub(crate) use report::{Failure, Message, Stage, parse_failure, receive, send_go};
 
 use report::{At, Step};
 
@@ -56,9 +58,24 @@ pub(crate) fn create(plan: &mut Plan, channel: OwnedFd) -> i32 {
     1
 }
 
+/// As [`create`], from inside the user namespace that is joined: this process only starts the one that does it.
+pub(crate) fn create_inside(plan: &mut Plan, channel: OwnedFd) -> i32 {
+    let Ok(spare) = rustix::io::fcntl_dupfd_cloexec(&channel, 3) else { return 1 };
+    match namespaces::clone_inside_userns(plan, channel, &spare) {
+        Ok(()) => 0,
+        Err(failure) => {
+            report::send_failure(spare.as_fd(), failure);
+            1
+        }
+    }
+}
+
 /// Everything up to the point where a container is created.
 fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
-    let socket = channel.as_ref().map(OwnedFd::as_fd).ok_or(Failure::of(Stage::Sync, rustix::io::Errno::BADF))?;
+    let socket =
+        channel.as_ref().map(OwnedFd::as_fd).ok_or(Failure::of(Stage::Sync, rustix::io::Errno::BADF))?;
+    // Half a container is nobody's: until it is whole it dies with its maker.
+    set_parent_process_death_signal(Some(Signal::KILL)).at(Stage::Sync)?;
     if !plan.namespaces.join.is_empty() || plan.namespaces.join_pid.is_some() {
         // Who is in there already must not trace this process or look into its descriptors (CVE-2016-9962).
         set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Join)?;
@@ -92,7 +109,7 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
         report::send(socket, Message::RuntimeHooks).at(Stage::Sync)?;
         let pid = report::wait_go(socket)?;
         for (index, hook) in plan.create_container.iter().enumerate() {
-            hook::run_in_child(hook, &plan.hook_state, pid, Stage::CreateContainerHook, index)?;
+            hook::run_in_child(hook, &plan.creating, pid, Stage::CreateContainerHook, index)?;
         }
     }
     if let Some((master, slave)) = master {
@@ -118,6 +135,7 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
     program::enter_directory(&mut plan.process, program::Missing::Make)?;
     root::seal(&plan.root)?;
     finish_process(&mut plan.process)?;
+    set_parent_process_death_signal(None).at(Stage::Sync)?;
     // A container that waits is known to be startable: runc tells so at create as well.
     if plan.gate.is_some() { program::find(&plan.process) } else { Ok(()) }
 }
@@ -126,7 +144,7 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
 fn launch(plan: &mut Plan) -> Step<Failure> {
     for (index, hook) in plan.start_container.iter().enumerate() {
         let pid = rustix::process::getpid().as_raw_nonzero().get();
-        hook::run_in_child(hook, &plan.hook_state, pid, Stage::StartContainerHook, index)?;
+        hook::run_in_child(hook, &plan.created, pid, Stage::StartContainerHook, index)?;
     }
     Ok(execute(&mut plan.process))
 }

@@ -6,8 +6,8 @@ use ross_sys::mount::MountChange;
 use rustix::fs::{FileType, PROC_SUPER_MAGIC, fstat, fstatfs};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
-    fsopen, move_mount,
+    FsMountFlags, FsOpenFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
+    fsmount, fsopen, move_mount,
 };
 
 use crate::plan::{MountPlan, MountSource};
@@ -37,9 +37,11 @@ fn mount(plan: &MountPlan, root: BorrowedFd<'_>, index: usize) -> Step<Option<Ow
     }
     let made = match &plan.source {
         MountSource::New { kind, source, parameters, attributes } => {
-            let context = fsopen(kind.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC).at_index(Stage::MountNew, index)?;
+            let context =
+                fsopen(kind.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC).at_index(Stage::MountNew, index)?;
             if let Some(source) = source {
-                fsconfig_set_string(&context, c"source", source.as_c_str()).at_index(Stage::MountParameter, index)?;
+                fsconfig_set_string(&context, c"source", source.as_c_str())
+                    .at_index(Stage::MountParameter, index)?;
             }
             for (key, value) in parameters {
                 match value {
@@ -49,7 +51,8 @@ fn mount(plan: &MountPlan, root: BorrowedFd<'_>, index: usize) -> Step<Option<Ow
                 .at_index(Stage::MountParameter, index)?;
             }
             fsconfig_create(&context).at_index(Stage::MountNew, index)?;
-            let made = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, *attributes).at_index(Stage::MountNew, index)?;
+            let made = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, *attributes)
+                .at_index(Stage::MountNew, index)?;
             attach(made.as_fd(), target.as_fd()).at_index(Stage::MountAttach, index)?;
             Some(made)
         }

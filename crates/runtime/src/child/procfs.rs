@@ -17,7 +17,8 @@ use super::report::{At, Failure, Stage, Step};
 
 /// Sets how readily this process is killed when memory runs out.
 pub(super) fn set_oom_score(text: &[u8]) -> Step<()> {
-    let file = open(c"/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).at(Stage::OomScore)?;
+    let file = open(c"/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .at(Stage::OomScore)?;
     if fstatfs(&file).at(Stage::OomScore)?.f_type != rustix::fs::PROC_SUPER_MAGIC {
         return Err(Failure::of(Stage::OomScore, Errno::NODEV));
     }

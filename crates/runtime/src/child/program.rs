@@ -8,7 +8,7 @@ use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, fstat, 
 use rustix::io::{Errno, Result, read};
 use rustix::process::chdir;
 
-use crate::plan::ProcessPlan;
+use crate::plan::{HOME_ROOM, ProcessPlan};
 
 use super::path::{Leaf, open_or_make};
 use super::report::{At, Failure, Stage, Step};
@@ -45,24 +45,17 @@ pub(super) fn check_directory() -> Step<()> {
 
 /// Fills the place of HOME with the directory /etc/passwd has for the user; `/` when it has none.
 pub(super) fn find_home(plan: &mut ProcessPlan, place: usize) {
-    let mut home = Home { bytes: [0; HOME_MAX], len: 0 };
-    if read_home(plan.uid.as_raw(), &mut home).is_ok() && home.len > 0 {
-        plan.env.overwrite(place, home.bytes());
+    let mut home = [0; HOME_ROOM];
+    if read_home(plan.uid.as_raw(), &mut home).is_ok()
+        && let Ok(variable) = CStr::from_bytes_until_nul(&home)
+        && !variable.is_empty()
+    {
+        plan.env.overwrite(place, variable);
     }
 }
 
-const HOME_MAX: usize = 256;
-
-struct Home {
-    bytes: [u8; HOME_MAX],
-    len: usize,
-}
-
-impl Home {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
+/// `HOME=` and the directory, or nothing.
+type Home = [u8; HOME_ROOM];
 
 /// Longest line of /etc/passwd that is looked at.
 const LINE_MAX: usize = 1024;
@@ -110,12 +103,11 @@ fn home_of(line: &[u8], uid: u32, home: &mut Home) -> bool {
     }
     let Some(directory) = fields.nth(2) else { return false };
     // One byte less than the room: the string ends with a NUL.
-    if directory.is_empty() || directory.len() + b"HOME=".len() >= HOME_MAX || directory.contains(&0) {
+    if directory.is_empty() || directory.len() + b"HOME=".len() >= HOME_ROOM || directory.contains(&0) {
         return true;
     }
-    home.bytes[..5].copy_from_slice(b"HOME=");
-    home.bytes[5..5 + directory.len()].copy_from_slice(directory);
-    home.len = 5 + directory.len();
+    home[..5].copy_from_slice(b"HOME=");
+    home[5..5 + directory.len()].copy_from_slice(directory);
     true
 }
 
@@ -160,9 +152,9 @@ mod tests {
     #[test]
     fn homes() {
         let check = |line: &str, uid: u32, found: bool, home: &str| {
-            let mut read = Home { bytes: [0; HOME_MAX], len: 0 };
+            let mut read = [0; HOME_ROOM];
             assert_eq!(home_of(line.as_bytes(), uid, &mut read), found, "{line}");
-            assert_eq!(read.bytes(), home.as_bytes(), "{line}");
+            assert_eq!(CStr::from_bytes_until_nul(&read).unwrap().to_bytes(), home.as_bytes(), "{line}");
         };
         check("root:x:0:0:root:/root:/bin/sh", 0, true, "HOME=/root");
         check("root:x:0:0:root:/root:/bin/sh", 1, false, "");
@@ -170,6 +162,6 @@ mod tests {
         check("a:x:7:7", 7, false, "");
         check("a:x:7x:7:::", 7, false, "");
         check("", 0, false, "");
-        check(&format!("a:x:7:7::/{}:", "a".repeat(300)), 7, true, "");
+        check(&format!("a:x:7:7::/{}:", "a".repeat(600)), 7, true, "");
     }
 }

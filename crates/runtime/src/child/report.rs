@@ -9,7 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
 };
 
 /// A step of the child.
@@ -152,8 +153,8 @@ pub(crate) enum Message {
     RuntimeHooks,
     /// This is the master of its terminal.
     Console(OwnedFd),
-    /// It is another process than the one cloned: its id in the parent's namespace, and its pidfd.
-    Moved(i32, OwnedFd),
+    /// It is another process than the one cloned: this is its pidfd.
+    Moved(OwnedFd),
     /// The container is created and waits to be started.
     Ready,
 }
@@ -166,7 +167,7 @@ fn packet(message: &Message) -> [u8; PACKET] {
         Message::MapIds => (1, 0, 0, 0),
         Message::RuntimeHooks => (2, 0, 0, 0),
         Message::Console(_) => (3, 0, 0, 0),
-        Message::Moved(pid, _) => (4, 0, 0, *pid),
+        Message::Moved(_) => (4, 0, 0, 0),
         Message::Ready => (5, 0, 0, 0),
     };
     let index = index.to_le_bytes();
@@ -204,9 +205,8 @@ pub(super) fn send_console(channel: BorrowedFd<'_>, master: BorrowedFd<'_>) -> R
     send_with_fd(channel, [3, 0, 0, 0, 0, 0, 0, 0], master)
 }
 
-pub(super) fn send_moved(channel: BorrowedFd<'_>, pid: i32, pidfd: BorrowedFd<'_>) -> Result<()> {
-    let value = pid.to_le_bytes();
-    send_with_fd(channel, [4, 0, 0, 0, value[0], value[1], value[2], value[3]], pidfd)
+pub(super) fn send_moved(channel: BorrowedFd<'_>, pidfd: BorrowedFd<'_>) -> Result<()> {
+    send_with_fd(channel, [4, 0, 0, 0, 0, 0, 0, 0], pidfd)
 }
 
 /// Waits for the next packet; `None` at the end of file.
@@ -233,7 +233,7 @@ pub(crate) fn receive(channel: BorrowedFd<'_>) -> Result<Option<Message>> {
         (1, _) => Some(Message::MapIds),
         (2, _) => Some(Message::RuntimeHooks),
         (3, Some(fd)) => Some(Message::Console(fd)),
-        (4, Some(fd)) => Some(Message::Moved(i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]), fd)),
+        (4, Some(fd)) => Some(Message::Moved(fd)),
         (5, _) => Some(Message::Ready),
         _ => None,
     };

@@ -70,7 +70,8 @@ fn cover(target: &OwnedFd, null: &mut Option<OwnedFd>, empty: &mut Option<OwnedF
 fn host_null() -> Result<OwnedFd> {
     let null = open(c"/dev/null", OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let stat = fstat(&null)?;
-    let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3);
+    let is_null =
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3);
     if is_null { Ok(null) } else { Err(Errno::NODEV) }
 }
 
@@ -88,7 +89,8 @@ fn empty_directory() -> Result<OwnedFd> {
 
 /// A detached copy of the mount a descriptor is in.
 pub(super) fn copy(source: BorrowedFd<'_>, recursive: bool) -> Result<OwnedFd> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let mut flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }

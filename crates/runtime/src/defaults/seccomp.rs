@@ -171,3 +171,122 @@ fn one_of(values: &[u64]) -> Vec<SyscallArg> {
         .map(|&value| SyscallArg { index: 0, value, value_two: 0, op: SeccompOperator::Equal })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::defaults::CAPABILITIES;
+    use crate::seccomp::{Abi, compile, compile_for, lookup_syscall, syscall_names};
+
+    #[test]
+    fn every_name_is_a_call_of_some_machine() {
+        // Calls that only machines without a table here have, or that exist by this name in libseccomp alone.
+        let elsewhere = ["fadvise64_64", "fstatat64", "getsid", "riscv_hwprobe"];
+        let by_capability = BY_CAPABILITY.iter().flat_map(|(_, names)| names.split_ascii_whitespace());
+        for name in
+            ALWAYS.split_ascii_whitespace().chain(NATIVE.split_ascii_whitespace()).chain(by_capability)
+        {
+            assert!(lookup_syscall(name).is_some() || elsewhere.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn capabilities_bring_their_calls() {
+        let check = |capability: &str, name: &str| {
+            let allowed = |profile: Seccomp| {
+                profile.syscalls.iter().any(|rule| {
+                    rule.action == SeccompAction::Allow
+                        && rule.args.is_empty()
+                        && rule.names.iter().any(|known| known == name)
+                })
+            };
+            assert!(!allowed(default_seccomp(&CAPABILITIES)), "{name}");
+            assert!(allowed(default_seccomp(&[capability])), "{capability} {name}");
+        };
+        check("CAP_SYS_ADMIN", "mount");
+        check("SYS_ADMIN", "clone3");
+        check("CAP_SYS_MODULE", "init_module");
+        check("CAP_SYS_TIME", "clock_settime");
+        check("CAP_BPF", "bpf");
+        check("CAP_SYS_PTRACE", "kcmp");
+        check("CAP_SYS_NICE", "mbind");
+    }
+
+    #[test]
+    fn what_breaks_out_is_not_allowed() {
+        let all: Vec<String> = default_seccomp(&CAPABILITIES)
+            .syscalls
+            .into_iter()
+            .filter(|rule| rule.action == SeccompAction::Allow && rule.args.is_empty())
+            .flat_map(|rule| rule.names)
+            .collect();
+        for name in [
+            "add_key",
+            "keyctl",
+            "request_key",
+            "bpf",
+            "clone",
+            "clone3",
+            "delete_module",
+            "fsopen",
+            "init_module",
+            "io_uring_enter",
+            "io_uring_register",
+            "io_uring_setup",
+            "kexec_file_load",
+            "kexec_load",
+            "mount",
+            "mount_setattr",
+            "move_mount",
+            "nfsservctl",
+            "open_by_handle_at",
+            "open_tree",
+            "perf_event_open",
+            "personality",
+            "pivot_root",
+            "quotactl",
+            "reboot",
+            "setns",
+            "socket",
+            "swapon",
+            "syslog",
+            "umount2",
+            "unshare",
+            "uselib",
+            "userfaultfd",
+            "ustat",
+            "vm86",
+        ] {
+            assert!(!all.iter().any(|allowed| allowed == name), "{name}");
+            assert!(syscall_names().any(|known| known == name), "{name}");
+        }
+    }
+
+    /// Not an assertion about time: the figures are for whoever reads the output.
+    #[test]
+    fn the_size_and_the_time_of_the_default() {
+        let profile = default_seccomp(&CAPABILITIES);
+        for native in [Abi::X86_64, Abi::Aarch64] {
+            let arm = vec![SeccompArch::Aarch64, SeccompArch::Arm];
+            let x86 = vec![SeccompArch::X8664, SeccompArch::X86, SeccompArch::X32];
+            let architectures = if native == Abi::X86_64 { x86 } else { arm };
+            let profile = Seccomp { architectures, ..profile.clone() };
+            let all = compile_for(native, &profile).unwrap().instructions.len();
+            let alone = Seccomp { architectures: Vec::new(), ..profile };
+            let alone = compile_for(native, &alone).unwrap().instructions.len();
+            println!("{native:?}: {all} instructions with all its architectures, {alone} without");
+            assert!(all < 1000, "{all}");
+        }
+        let mut times: Vec<_> = (0..200)
+            .map(|_| {
+                let start = Instant::now();
+                let program = compile(&profile).unwrap();
+                (start.elapsed(), program.instructions.len()).0
+            })
+            .collect();
+        times.sort_unstable();
+        println!("compile: {:?} at the median, {:?} at best", times[100], times[0]);
+    }
+}

@@ -9,10 +9,16 @@ use crate::spec::Hook;
 
 use super::c_string;
 
+/// The state of a container as JSON, in two parts with the process id between them.
+#[derive(Debug, Clone)]
+pub(crate) struct HookState {
+    pub before_pid: String,
+    pub after_pid: String,
+}
+
 /// One hook.
 #[derive(Debug)]
 pub(crate) struct HookPlan {
-    pub kind: &'static str,
     pub path: CString,
     pub args: CStringArray,
     pub env: CStringArray,
@@ -20,11 +26,10 @@ pub(crate) struct HookPlan {
 }
 
 impl HookPlan {
-    pub(crate) fn new(kind: &'static str, hook: &Hook) -> Self {
+    pub(crate) fn new(hook: &Hook) -> Self {
         let args = if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args };
         let array = |texts: &[String]| CStringArray::new(super::c_strings(texts));
         Self {
-            kind,
             path: c_string(hook.path.as_str()),
             args: array(args),
             env: array(&hook.env),
@@ -32,7 +37,7 @@ impl HookPlan {
         }
     }
 
-    pub(crate) fn list(kind: &'static str, hooks: &[Hook]) -> Vec<Self> {
-        hooks.iter().map(|hook| Self::new(kind, hook)).collect()
+    pub(crate) fn list(hooks: &[Hook]) -> Vec<Self> {
+        hooks.iter().map(Self::new).collect()
     }
 }

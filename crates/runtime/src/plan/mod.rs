@@ -14,7 +14,7 @@ mod process;
 mod sysctl;
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use ross_sys::SysError;
@@ -23,14 +23,17 @@ use rustix::fs::CWD;
 use rustix::mount::OpenTreeFlags;
 
 use crate::error::Error;
-use crate::options::{CreateOptions, Stdio};
+use crate::options::CreateOptions;
 use crate::spec::{Linux, Spec};
+use crate::state::Status;
 
 pub(crate) use devices::{DevicePlan, HowDevice, NodePlan};
-pub(crate) use hooks::HookPlan;
+pub(crate) use hooks::{HookPlan, HookState};
+pub(crate) use id_map::write as write_id_maps;
 pub(crate) use mounts::{MountPlan, MountSource};
-pub(crate) use namespaces::{JoinPlan, NamespacePlan};
-pub(crate) use process::{CapabilityPlan, ProcessPlan, StdioPlan};
+pub(crate) use namespaces::{NamespacePlan, link_type as namespace_link_type};
+pub(crate) use process::unknown_capabilities;
+pub(crate) use process::{HOME_ROOM, ProcessPlan, StdioPlan};
 pub(crate) use sysctl::SysctlPlan;
 
 /// Everything a container is, ready to be carried out.
@@ -49,8 +52,9 @@ pub(crate) struct Plan {
     /// Run by the child, in the namespaces of the container.
     pub create_container: Vec<HookPlan>,
     pub start_container: Vec<HookPlan>,
-    /// The state given to those hooks, before and after the process id.
-    pub hook_state: (String, String),
+    /// The state given to those hooks.
+    pub creating: HookState,
+    pub created: HookState,
     /// Whether the parent has something to do once the mounts are there.
     pub runtime_hooks: bool,
     pub process: ProcessPlan,
@@ -83,8 +87,8 @@ impl Plan {
     pub(crate) fn new(
         spec: &Spec,
         options: &mut CreateOptions<'_>,
-        own_cgroup: &OwnedFd,
-        hook_state: (String, String),
+        own_cgroup: BorrowedFd<'_>,
+        hook_state: &dyn Fn(Status) -> HookState,
         gate: Option<Gate>,
     ) -> Result<Self, Error> {
         let linux = spec.linux.clone().unwrap_or_default();
@@ -112,9 +116,10 @@ impl Plan {
             sysctls: sysctl::plan(&linux),
             hostname: spec.hostname.clone(),
             domainname: spec.domainname.clone(),
-            create_container: HookPlan::list("createContainer", &hooks.create_container),
-            start_container: HookPlan::list("startContainer", &hooks.start_container),
-            hook_state,
+            create_container: HookPlan::list(&hooks.create_container),
+            start_container: HookPlan::list(&hooks.start_container),
+            creating: hook_state(Status::Creating),
+            created: hook_state(Status::Created),
             runtime_hooks: !hooks.prestart.is_empty()
                 || !hooks.create_runtime.is_empty()
                 || !hooks.create_container.is_empty(),
@@ -128,7 +133,8 @@ impl RootPlan {
     fn new(spec: &Spec, linux: &Linux, options: &CreateOptions<'_>) -> Result<Self, Error> {
         let root = spec.root.as_ref().ok_or_else(|| invalid("root", "is missing"))?;
         let path: PathBuf = absolute(&options.bundle.join(&root.path))?;
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+        let flags =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
         let tree = rustix::mount::open_tree(CWD, &path, flags)
             .map_err(|errno| SysError::on("open_tree", &path, errno).with("root.path"))?;
         // A copy of a shared mount is its peer: what is mounted in the container would appear on the host.
@@ -169,10 +175,7 @@ fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<(), Error> {
 
 /// An error of the configuration found while planning.
 pub(crate) fn invalid(path: impl Into<String>, reason: impl Into<String>) -> Error {
-    Error::Spec {
-        file: PathBuf::from("config.json"),
-        source: crate::spec::InvalidSpec::new(path, reason),
-    }
+    Error::Spec { file: PathBuf::from("config.json"), source: crate::spec::InvalidSpec::new(path, reason) }
 }
 
 pub(crate) fn c_string(bytes: impl Into<Vec<u8>>) -> CString {

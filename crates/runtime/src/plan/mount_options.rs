@@ -86,8 +86,8 @@ impl MountOptions {
             "ridmap" => self.id_map = Some(true),
             "tmpcopyup" => self.copy_up = true,
             // Words of fstab without a meaning here, and defaults of the kernel.
-            "" | "defaults" | "async" | "auto" | "noauto" | "user" | "nouser" | "users" | "_netdev" | "nofail"
-            | "loud" | "nomand" | "noiversion" | "nolazytime" => {}
+            "" | "defaults" | "async" | "auto" | "noauto" | "user" | "nouser" | "users" | "_netdev"
+            | "nofail" | "loud" | "nomand" | "noiversion" | "nolazytime" => {}
             _ => self.parameters.push(match option.split_once('=') {
                 Some((key, value)) => (c_string(key), Some(c_string(value))),
                 None => (c_string(option), None),
@@ -164,9 +164,9 @@ mod tests {
         assert_eq!(options.own, Attributes::default());
         assert_eq!(options.recursive.set, attr::RDONLY | attr::NOSUID);
         assert_eq!(options.propagation, [(Propagation::Slave, true)]);
-        assert_eq!(options.parameters, [
-            (c_string("size"), Some(c_string("64k"))),
-            (c_string("newinstance"), None)
-        ]);
+        assert_eq!(
+            options.parameters,
+            [(c_string("size"), Some(c_string("64k"))), (c_string("newinstance"), None)]
+        );
     }
 }

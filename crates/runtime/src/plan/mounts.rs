@@ -4,7 +4,7 @@
 //! way to them. Targets are container paths: the child resolves them, in the root, on descriptors.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
 use ross_sys::SysError;
@@ -84,7 +84,7 @@ pub(super) fn plan(
     spec: &Spec,
     linux: &Linux,
     bundle: &Path,
-    own_cgroup: &OwnedFd,
+    own_cgroup: BorrowedFd<'_>,
 ) -> Result<Vec<MountPlan>, Error> {
     let mut plans = Vec::with_capacity(spec.mounts.len());
     for (index, mount) in spec.mounts.iter().enumerate() {
@@ -98,7 +98,7 @@ fn plan_one(
     mount: &Mount,
     linux: &Linux,
     bundle: &Path,
-    own_cgroup: &OwnedFd,
+    own_cgroup: BorrowedFd<'_>,
 ) -> Result<MountPlan, Error> {
     let target = clean(&mount.destination);
     if target == "/" {
@@ -220,7 +220,8 @@ fn finish_tree(
     } else {
         // One mount: both at once.
         let own_wins = own.set | (all.set & !own.clear);
-        let clear = (all.clear & !own.set) | own.clear | if own.set & attr::ATIME != 0 { attr::ATIME } else { 0 };
+        let clear =
+            (all.clear & !own.set) | own.clear | if own.set & attr::ATIME != 0 { attr::ATIME } else { 0 };
         let both = MountChange { set: own_wins, clear, propagation, ..MountChange::default() };
         if both != MountChange::default() {
             set(false, &both)?;

@@ -46,7 +46,7 @@ pub(crate) struct ProcessPlan {
 }
 
 /// The five sets.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct CapabilityPlan {
     pub bounding: CapabilitySet,
     pub effective: CapabilitySet,
@@ -73,8 +73,8 @@ pub(crate) enum StdioPlan {
 /// What a process without PATH gets searched: that of a login by root.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Room for `HOME=` and a path.
-const HOME_PLACE: &str = "HOME=/";
+/// Room for `HOME=`, a path and a NUL.
+pub(crate) const HOME_ROOM: usize = 512;
 
 impl ProcessPlan {
     pub(crate) fn new(
@@ -85,33 +85,38 @@ impl ProcessPlan {
         keyring: Option<String>,
     ) -> Result<Self, Error> {
         let stdio = match (stdio, process.terminal) {
-            (Stdio::Terminal, true) => StdioPlan::Terminal(process.console_size.as_ref().map(winsize)),
+            (Stdio::Terminal | Stdio::AsConfigured, true) => {
+                StdioPlan::Terminal(process.console_size.as_ref().map(winsize))
+            }
             (Stdio::Terminal, false) => {
                 return Err(Error::Options("a console is offered, but process.terminal is false".to_owned()));
             }
             (_, true) => {
                 return Err(Error::Options("process.terminal is true, but no console is offered".to_owned()));
             }
-            (Stdio::Inherit, false) => StdioPlan::Inherit,
+            (Stdio::Inherit | Stdio::AsConfigured, false) => StdioPlan::Inherit,
             (Stdio::Fds { stdin, stdout, stderr }, false) => StdioPlan::Fds([stdin, stdout, stderr]),
         };
-        let mut env: Vec<CString> = process.env.iter().map(|text| c_string(text.as_str())).collect();
-        let home = process.env.iter().all(|text| !text.starts_with("HOME=")).then(|| {
-            env.push(c_string(HOME_PLACE));
-            env.len() - 1
-        });
-        let seccomp = linux.seccomp.as_ref().map(crate::seccomp::compile).transpose().map_err(Error::Seccomp)?;
+        let mut env = CStringArray::new(super::c_strings(&process.env));
+        let home = process.env.iter().all(|text| !text.starts_with("HOME=")).then_some(process.env.len());
+        if home.is_some() {
+            env = env.with_room(c_string("HOME=/"), HOME_ROOM);
+        }
+        let seccomp =
+            linux.seccomp.as_ref().map(crate::seccomp::compile).transpose().map_err(Error::Seccomp)?;
         Ok(Self {
             candidates: candidates(process),
             args: CStringArray::new(super::c_strings(&process.args)),
-            env: CStringArray::new(env),
+            env,
             home,
             cwd: c_string(process.cwd.as_str()),
             uid: Uid::from_raw_unchecked(process.user.uid),
             gid: Gid::from_raw_unchecked(process.user.gid),
             groups: process.user.additional_gids.iter().map(|&gid| Gid::from_raw_unchecked(gid)).collect(),
             umask: Mode::from_raw_mode(process.user.umask.unwrap_or(0o022)),
-            capabilities: process.capabilities.as_ref().map(CapabilityPlan::new).unwrap_or_default(),
+            capabilities: CapabilityPlan::new(
+                process.capabilities.as_ref().unwrap_or(&spec::Capabilities::default()),
+            ),
             rlimits: process.rlimits.iter().map(rlimit).collect(),
             no_new_privileges: process.no_new_privileges,
             seccomp: seccomp.map(|p| SeccompPlan { instructions: p.instructions, flags: p.flags }),
@@ -127,11 +132,6 @@ impl ProcessPlan {
             stdio,
             preserve_fds,
         })
-    }
-
-    /// The program as the user named it.
-    pub(crate) fn program(&self) -> String {
-        self.args.strings().first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 }
 
@@ -240,8 +240,7 @@ impl CapabilityPlan {
 }
 
 /// Names of a configuration that no kernel known to ross has, for a warning: they are dropped.
-#[must_use]
-pub fn unknown_capabilities(sets: &spec::Capabilities) -> Vec<String> {
+pub(crate) fn unknown_capabilities(sets: &spec::Capabilities) -> Vec<String> {
     let lists = [&sets.bounding, &sets.effective, &sets.inheritable, &sets.permitted, &sets.ambient];
     let unknown = lists.into_iter().flatten().filter(|name| !CAPABILITIES.contains(&name.as_str()));
     let names: std::collections::BTreeSet<&String> = unknown.collect();

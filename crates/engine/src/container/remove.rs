@@ -1,0 +1,118 @@
+//! Removal. The row goes first: from then on the container does not exist, and what is left of its directories
+//! belongs to nobody and is cleaned up by this task or by the next reconciliation.
+
+use std::fs;
+use std::io::ErrorKind as IoKind;
+
+use ross_types::ContainerId;
+
+use super::actor::{Actor, Flow};
+use super::launch::{snapshot, unmount};
+use crate::context::Context;
+use crate::db::Durability;
+use crate::error::{EngineError, Result};
+use crate::model::{ContainerState, RemoveOptions, Signal};
+use crate::volumes;
+
+impl Actor {
+    pub(super) async fn remove(&mut self, options: RemoveOptions) -> Result<()> {
+        if self.state().is_running() || self.state() == ContainerState::Restarting {
+            if !options.force {
+                let text = format!(
+                    "cannot remove container \"{}\": container is {}: stop the container before removing or force remove",
+                    self.row.name,
+                    self.state()
+                );
+                return Err(self.refuse(text));
+            }
+            if self.end_by_force().await? == Flow::Gone {
+                return Ok(());
+            }
+        }
+        self.delete(options.volumes, Durability::Full).await
+    }
+
+    /// Kills it and sees it end.
+    async fn end_by_force(&mut self) -> Result<Flow> {
+        self.row.run.stopped_by_hand = true;
+        self.call_off_restart();
+        if !self.state().is_running() {
+            return Ok(Flow::GoOn);
+        }
+        // What removes it is the removal that is under way.
+        self.keep = true;
+        self.send(Signal::KILL).await?;
+        match self.exit.take() {
+            Some(exit) => {
+                let told = exit.await.ok();
+                Ok(self.exit_told(told).await)
+            }
+            None => Ok(Flow::GoOn),
+        }
+    }
+
+    /// Removes a container that was to go when it ends.
+    pub(super) async fn auto_remove(&mut self) -> Flow {
+        match self.delete(true, Durability::Relaxed).await {
+            Ok(()) => Flow::Gone,
+            Err(error) => {
+                tracing::error!(container = %self.row.id, error = error.sentence(), "the container is not removed");
+                self.row.run.state = ContainerState::Dead;
+                self.row.run.exited.error = Some(error.sentence());
+                self.persist_or_warn(Durability::Relaxed).await;
+                self.publish();
+                Flow::GoOn
+            }
+        }
+    }
+
+    async fn delete(&mut self, with_volumes: bool, durability: Durability) -> Result<()> {
+        let before = self.state();
+        self.row.run.state = ContainerState::Removing;
+        let id = self.row.id.clone();
+        if let Err(error) = self.context.db.call(move |db| db.delete_container(&id, durability)).await {
+            self.row.run.state = before;
+            return Err(error.into());
+        }
+        self.context.registry.remove(&self.row.id);
+        self.context.execs.container_removed(&self.row.id);
+        let (context, id, layers) = (self.context.clone(), self.row.id.clone(), self.row.layers.clone());
+        let anonymous: Vec<String> = if with_volumes {
+            volumes::anonymous(&self.config).map(str::to_owned).collect()
+        } else {
+            Vec::new()
+        };
+        let removed = tokio::task::spawn_blocking(move || {
+            let dirs = remove_dirs(&context, &id, &layers);
+            let volumes = anonymous.iter().map(|name| volumes::remove(name, &context.paths, &context.db));
+            // Each is tried, whatever the ones before it came to.
+            volumes.fold(dirs, Result::and)
+        });
+        let left = match removed.await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.sentence()),
+            Err(_) => Some("removal was interrupted".to_owned()),
+        };
+        if let Some(left) = &left {
+            tracing::warn!(container = %self.row.id, error = left, "something of the container is left behind");
+        }
+        self.tell("destroy", &[]);
+        self.publish_gone(left);
+        Ok(())
+    }
+}
+
+/// Removes all directories of a container that does not run and has no row. Repeatable.
+pub(crate) fn remove_dirs(context: &Context, id: &ContainerId, layers: &[String]) -> Result<()> {
+    unmount(context, id, layers)?;
+    let root = context.paths.root_of(id);
+    if root.exists() {
+        snapshot(context, id, layers)?.remove().map_err(|error| {
+            EngineError::new(error.kind(), id.as_str(), "remove its snapshot").caused_by(error)
+        })?;
+    }
+    match fs::remove_dir_all(&root) {
+        Err(error) if error.kind() != IoKind::NotFound => Err(EngineError::io("remove", &root, error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,33 @@
+//! What every part of the engine stands on.
+
+use std::fs::File;
+
+use ross_image::ImageStore;
+use ross_network::Networks;
+use ross_shim::client::ShimBinary;
+
+use crate::container::Registry;
+use crate::db::Db;
+use crate::engine::EngineConfig;
+use crate::events::Events;
+use crate::exec::Execs;
+use crate::host::Host;
+use crate::paths::Paths;
+
+/// Shared by the engine and all its tasks.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) config: EngineConfig,
+    pub(crate) id: String,
+    pub(crate) paths: Paths,
+    pub(crate) db: Db,
+    pub(crate) images: ImageStore,
+    pub(crate) networks: Networks,
+    pub(crate) shim: ShimBinary,
+    pub(crate) registry: Registry,
+    pub(crate) execs: Execs,
+    pub(crate) events: Events,
+    pub(crate) host: Host,
+    /// Held as long as the engine lives: one engine to a root directory.
+    pub(crate) _lock: File,
+}

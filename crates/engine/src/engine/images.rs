@@ -1,0 +1,64 @@
+//! Images, as far as containers stand on them.
+
+use ross_image::{Image, ImageStore, ImageUse, Removed};
+use ross_types::{Digest, ErrorKind};
+
+use super::{Engine, blocking};
+use crate::create::resolve_image;
+use crate::error::{EngineError, Result};
+use crate::model::EventKind;
+
+impl Engine {
+    /// The images. Removal goes through [`Self::remove_image`], which knows what containers use.
+    #[must_use]
+    pub fn images(&self) -> &ImageStore {
+        &self.context.images
+    }
+
+    /// The image by name, id or unambiguous id prefix.
+    ///
+    /// # Errors
+    /// `No such image: x`, or an id prefix that is ambiguous.
+    pub async fn image(&self, name: &str) -> Result<Image> {
+        let (context, name) = (self.context.clone(), name.to_owned());
+        blocking(move || resolve_image(&context, &name)).await
+    }
+
+    /// Removes a name of an image, and the image with its last name.
+    ///
+    /// # Errors
+    /// When there is none, or a container uses it.
+    pub async fn remove_image(&self, name: &str, force: bool) -> Result<Vec<Removed>> {
+        let (context, name) = (self.context.clone(), name.to_owned());
+        blocking(move || {
+            let in_use = |id: &Digest| -> Option<ImageUse> {
+                let views: Vec<_> =
+                    context.registry.all().iter().map(crate::container::Handle::view).collect();
+                let mut using = views.iter().filter(|view| view.image_id == *id);
+                let first = using.next()?;
+                // One that runs says more than one that does not.
+                let shown = [first]
+                    .into_iter()
+                    .chain(using)
+                    .find(|view| view.run.state.is_running())
+                    .unwrap_or(first);
+                Some(ImageUse { container: shown.name.to_string(), running: shown.run.state.is_running() })
+            };
+            let removed = context.images.remove(&name, force, &in_use).map_err(|error| match error {
+                ross_image::Error::NotFound(_) => {
+                    EngineError::new(ErrorKind::NotFound, name.as_str(), format!("No such image: {name}"))
+                }
+                other => EngineError::new(other.kind(), name.as_str(), other.to_string()),
+            })?;
+            for step in &removed {
+                let (action, id) = match step {
+                    Removed::Untagged(reference) => ("untag", reference.clone()),
+                    Removed::Deleted(id) => ("delete", id.to_string()),
+                };
+                context.events.tell(EventKind::Image, action, &id, std::collections::BTreeMap::new());
+            }
+            Ok(removed)
+        })
+        .await
+    }
+}

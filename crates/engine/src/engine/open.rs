@@ -1,0 +1,112 @@
+//! Opening and closing.
+
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use ross_image::{ImageStore, StoreConfig};
+use ross_network::{NetworkConfig, Networks};
+use ross_shim::client::ShimBinary;
+use ross_types::ErrorKind;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::{Engine, EngineConfig, blocking};
+use crate::container::Registry;
+use crate::context::Context;
+use crate::db::Db;
+use crate::error::{EngineError, Result};
+use crate::events::Events;
+use crate::exec::Execs;
+use crate::host::Host;
+use crate::names::new_id;
+use crate::paths::Paths;
+use crate::reconcile::reconcile;
+
+impl Engine {
+    /// Opens the engine, and brings together what the database says and what runs.
+    ///
+    /// # Errors
+    /// When another engine holds the directory, the database is newer or broken, or something cannot be read.
+    pub async fn open(config: EngineConfig) -> Result<Self> {
+        let paths = Paths::new(&config.root, &config.state);
+        let (lock, db, id, shim) = blocking({
+            let (config, paths) = (config.clone(), paths.clone());
+            move || open_files(&config, &paths)
+        })
+        .await?;
+        let store = StoreConfig {
+            root: config.root.clone(),
+            records: Arc::new(db.clone()),
+            registries: config.registries.clone(),
+        };
+        let images = ImageStore::open(store).await.map_err(|error| {
+            EngineError::new(error.kind(), "images", "open the image store").caused_by(error)
+        })?;
+        let network = NetworkConfig {
+            state: config.state.clone(),
+            records: Arc::new(db.clone()),
+            default_subnet: config.default_subnet,
+            bridge: NetworkConfig::bridge_for(&config.state),
+        };
+        let networks = Networks::open(network).await.map_err(|error| {
+            EngineError::new(error.kind(), "network", "open the network").caused_by(error)
+        })?;
+        let context = Arc::new(Context {
+            config,
+            id,
+            paths,
+            db,
+            images,
+            networks,
+            shim,
+            registry: Registry::default(),
+            execs: Execs::default(),
+            events: Events::new(),
+            host: Host::read(),
+            _lock: lock,
+        });
+        reconcile(&context).await?;
+        Ok(Self { context })
+    }
+
+    /// Lets go of what is shared and unused; containers run on. Calls after this may fail.
+    pub async fn shutdown(&self) {
+        if let Err(error) = self.context.networks.close().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the network is left as it is");
+        }
+    }
+}
+
+fn make_dir(path: &Path, mode: u32) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.map_err(|error| EngineError::io("make directory", path, error))
+}
+
+fn open_files(config: &EngineConfig, paths: &Paths) -> Result<(File, Db, String, ShimBinary)> {
+    make_dir(&config.root, 0o711)?;
+    make_dir(&config.state, 0o755)?;
+    for path in [paths.containers(), paths.container_states(), paths.runtime()] {
+        make_dir(&path, 0o710)?;
+    }
+    make_dir(&paths.volumes(), 0o711)?;
+    let path = paths.lock();
+    let lock = File::create(&path).map_err(|error| EngineError::io("open", &path, error))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let root = config.root.display().to_string();
+            let text =
+                format!("{root} is in use by another rossd: stop it, or give this one a --root of its own");
+            return Err(EngineError::new(ErrorKind::FailedPrecondition, root, text));
+        }
+        Err(error) => return Err(EngineError::io("lock", &path, error)),
+    }
+    let db = Db::open(&paths.database())?;
+    let id = db.meta("id", || new_id().to_string())?;
+    let shim = ShimBinary::open(&config.shim).map_err(|error| {
+        EngineError::new(error.kind(), config.shim.display().to_string(), "open the shim").caused_by(error)
+    })?;
+    Ok((lock, db, id, shim))
+}

@@ -1,0 +1,153 @@
+//! The whole specification.
+
+use std::path::{Path, PathBuf};
+
+use ross_runtime::defaults::{NETWORK_SYSCTLS, default_seccomp, default_spec};
+use ross_runtime::spec::{Linux, Namespace, NamespaceKind, Seccomp, Spec};
+use ross_types::ContainerId;
+
+use super::{capabilities, devices, limits, mounts, process};
+use crate::error::{EngineError, Result};
+use crate::host::Host;
+use crate::model::{ContainerConfig, NamespaceMode, NetworkMode, SeccompProfile};
+use crate::rootfs::RootFd;
+
+/// All that the specification is made of.
+#[derive(Debug)]
+pub(crate) struct SpecInput<'a> {
+    pub(crate) id: &'a ContainerId,
+    pub(crate) config: &'a ContainerConfig,
+    pub(crate) host: &'a Host,
+    /// The host name inside.
+    pub(crate) hostname: &'a str,
+    /// Where the root is mounted.
+    pub(crate) rootfs: &'a Path,
+    pub(crate) root: &'a RootFd,
+    /// The network namespace; none is the host's.
+    pub(crate) netns: Option<PathBuf>,
+    /// First process of the container whose PID namespace is joined.
+    pub(crate) pid_of: Option<i32>,
+    /// The same for the UTS namespace.
+    pub(crate) uts_of: Option<i32>,
+    pub(crate) files: NameFiles,
+    /// Host directory of each volume mount, in the order of the mounts; none for other kinds.
+    pub(crate) volumes: Vec<Option<PathBuf>>,
+}
+
+/// Host paths of the files that ross writes for a container.
+#[derive(Debug)]
+pub(crate) struct NameFiles {
+    pub(crate) hosts: PathBuf,
+    pub(crate) hostname: PathBuf,
+    pub(crate) resolv_conf: PathBuf,
+}
+
+/// Makes the specification.
+pub(crate) fn build(input: &SpecInput<'_>) -> Result<Spec> {
+    let config = input.config;
+    let mut spec = default_spec();
+    let caps = capabilities::granted(&config.security);
+    let root = spec.root.get_or_insert_default();
+    root.path = utf8(input.rootfs)?;
+    root.readonly = config.security.read_only_rootfs;
+    spec.annotations.clone_from(&config.annotations);
+    let private_uts = config.uts_mode == NamespaceMode::Private;
+    spec.hostname = if private_uts { input.hostname.to_owned() } else { String::new() };
+    spec.domainname = if private_uts { config.domainname.clone() } else { String::new() };
+    let base = spec.process.take().unwrap_or_default();
+    spec.process = Some(process::main_process(base, config, input.root, input.hostname, &caps)?);
+    mounts::apply(&mut spec.mounts, input)?;
+    let mut linux = spec.linux.take().unwrap_or_default();
+    apply_linux(&mut linux, input, &caps)?;
+    spec.linux = Some(linux);
+    spec.check().map_err(|error| {
+        EngineError::internal(input.id.as_str(), "the specification made for the container is wrong")
+            .caused_by(error)
+    })?;
+    Ok(spec)
+}
+
+pub(super) fn utf8(path: &Path) -> Result<String> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| EngineError::invalid("path", format!("{} is not UTF-8", path.display())))
+}
+
+fn apply_linux(linux: &mut Linux, input: &SpecInput<'_>, caps: &[String]) -> Result<()> {
+    let config = input.config;
+    namespaces(&mut linux.namespaces, input)?;
+    linux.cgroups_path = cgroup_path(input.id, &config.resources.cgroup_parent);
+    linux.seccomp = seccomp(config, caps)?;
+    if config.security.privileged || config.security.unmask_system_paths {
+        linux.masked_paths.clear();
+        linux.readonly_paths.clear();
+    }
+    if !owns_network(config) {
+        for (key, _) in NETWORK_SYSCTLS {
+            linux.sysctl.remove(key);
+        }
+    }
+    linux.sysctl.extend(config.sysctls.clone());
+    let resources = linux.resources.get_or_insert_default();
+    limits::apply(resources, config, input.host)?;
+    devices::apply(&mut linux.devices, &mut resources.devices, config)?;
+    Ok(())
+}
+
+/// Whether its network namespace is made for it alone.
+fn owns_network(config: &ContainerConfig) -> bool {
+    matches!(config.network.mode, NetworkMode::Bridge | NetworkMode::None | NetworkMode::Named(_))
+}
+
+/// The cgroup of a container.
+pub(crate) fn cgroup_path(id: &ContainerId, parent: &str) -> String {
+    let parent = parent.trim_matches('/');
+    let parent = if parent.is_empty() { "ross" } else { parent };
+    format!("/{parent}/{id}")
+}
+
+fn namespaces(namespaces: &mut Vec<Namespace>, input: &SpecInput<'_>) -> Result<()> {
+    use NamespaceKind::{Cgroup, Ipc, Network, Pid, Uts};
+    let config = input.config;
+    let mut set = |kind: NamespaceKind, choice: Option<Option<String>>| {
+        namespaces.retain(|namespace| namespace.kind != kind);
+        namespaces.extend(choice.map(|path| Namespace { kind, path }));
+    };
+    let of = |pid: Option<i32>, file: &str| -> Result<Option<Option<String>>> {
+        let pid = pid.ok_or_else(|| {
+            EngineError::internal(input.id.as_str(), "the container to join was not looked up")
+        })?;
+        Ok(Some(Some(format!("/proc/{pid}/ns/{file}"))))
+    };
+    set(Network, input.netns.as_deref().map(utf8).transpose()?.map(Some));
+    set(
+        Pid,
+        match &config.pid_mode {
+            NamespaceMode::Private => Some(None),
+            NamespaceMode::Host => None,
+            NamespaceMode::Container(_) => of(input.pid_of, "pid")?,
+        },
+    );
+    set(
+        Uts,
+        match &config.uts_mode {
+            NamespaceMode::Private => Some(None),
+            NamespaceMode::Host => None,
+            NamespaceMode::Container(_) => of(input.uts_of, "uts")?,
+        },
+    );
+    set(Ipc, (config.ipc_mode != NamespaceMode::Host).then_some(None));
+    // Docker gives a privileged container the host's cgroup namespace only on v1.
+    set(Cgroup, (config.cgroupns_mode != NamespaceMode::Host).then_some(None));
+    Ok(())
+}
+
+fn seccomp(config: &ContainerConfig, caps: &[String]) -> Result<Option<Seccomp>> {
+    match &config.security.seccomp {
+        SeccompProfile::Unconfined => Ok(None),
+        SeccompProfile::Default if config.security.privileged => Ok(None),
+        SeccompProfile::Default => Ok(Some(default_seccomp(caps))),
+        SeccompProfile::Json(text) => serde_json::from_str(text).map(Some).map_err(|error| {
+            EngineError::invalid("seccomp_profile", "it is no profile in JSON").caused_by(error)
+        }),
+    }
+}

@@ -1,0 +1,18 @@
+//! From a container's configuration to the runtime's `config.json`.
+//!
+//! Starts from `ross_runtime::defaults` and applies what was asked for. Looks at the host (devices) and at the
+//! mounted root (users), and changes neither.
+
+mod build;
+mod capabilities;
+mod devices;
+mod limits;
+mod mounts;
+mod process;
+mod user;
+
+pub(crate) use build::{NameFiles, SpecInput, build, cgroup_path};
+pub(crate) use capabilities::check_capability;
+pub(crate) use devices::check_device_rule;
+pub(crate) use limits::rlimit_name;
+pub(crate) use process::exec_process;

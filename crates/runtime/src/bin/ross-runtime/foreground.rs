@@ -1,0 +1,171 @@
+//! Waits for a program in the foreground: passes signals on to it, and its terminal to and fro.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ross_runtime::Process;
+use ross_sys::signalfd::Signals;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, read, write};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+
+const SIGCHLD: i32 = 17;
+const SIGURG: i32 = 23;
+const SIGWINCH: i32 = 28;
+
+/// Waits until the program ends; returns its exit code, or 128 and the signal that killed it.
+pub(crate) fn wait(process: &Process, signals: &Signals, console: Option<OwnedFd>) -> Result<u8, String> {
+    let terminal = console.map(Terminal::new);
+    let mut stdin_open = terminal.is_some();
+    loop {
+        let stdin = rustix::stdio::stdin();
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(process.pidfd.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
+        ];
+        if let Some(terminal) = &terminal {
+            fds.push(PollFd::from_borrowed_fd(terminal.master.as_fd(), PollFlags::IN));
+            if stdin_open {
+                fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
+            }
+        }
+        match poll(&mut fds, None) {
+            Err(Errno::INTR) => continue,
+            result => result.map_err(|errno| format!("wait for the program: {errno}"))?,
+        };
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        drop(fds);
+        if ready[1] {
+            pass_signals(process, signals, terminal.as_ref());
+        }
+        if let Some(terminal) = &terminal {
+            if ready[2] {
+                terminal.pass_output();
+            }
+            if ready.get(3) == Some(&true) {
+                stdin_open = terminal.pass_input(stdin);
+            }
+        }
+        if ready[0] {
+            if let Some(terminal) = &terminal {
+                terminal.drain();
+            }
+            return exit_code(process);
+        }
+    }
+}
+
+/// Reaps the program.
+fn exit_code(process: &Process) -> Result<u8, String> {
+    let status = loop {
+        match waitid(WaitId::PidFd(process.pidfd.as_fd()), WaitIdOptions::EXITED) {
+            Err(Errno::INTR) => {}
+            result => break result.map_err(|errno| format!("wait for the program: {errno}"))?,
+        }
+    };
+    let code = status.and_then(|status| {
+        status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal))
+    });
+    Ok(code.and_then(|code| u8::try_from(code & 0xff).ok()).unwrap_or(255))
+}
+
+fn pass_signals(process: &Process, signals: &Signals, terminal: Option<&Terminal>) {
+    while let Some(signal) = signals.next() {
+        match signal {
+            SIGCHLD | SIGURG => {}
+            SIGWINCH => {
+                if let Some(terminal) = terminal {
+                    terminal.copy_size();
+                }
+            }
+            // A program that has just ended is found by its pidfd.
+            signal => drop(ross_sys::pidfd::send_signal(process.pidfd.as_fd(), signal)),
+        }
+    }
+}
+
+/// The terminal of the container, and the one this process was started from, which is raw meanwhile.
+struct Terminal {
+    master: OwnedFd,
+    before: Option<Termios>,
+}
+
+impl Terminal {
+    fn new(master: OwnedFd) -> Self {
+        let stdin = rustix::stdio::stdin();
+        let before = if isatty(stdin) { tcgetattr(stdin).ok() } else { None };
+        if let Some(before) = &before {
+            let mut raw = before.clone();
+            raw.make_raw();
+            let _ = tcsetattr(stdin, OptionalActions::Now, &raw);
+        }
+        let terminal = Self { master, before };
+        terminal.copy_size();
+        terminal
+    }
+
+    fn copy_size(&self) {
+        if let Ok(size) = tcgetwinsize(rustix::stdio::stdin()) {
+            let _ = tcsetwinsize(&self.master, size);
+        }
+    }
+
+    /// Returns false when there is nothing more to come.
+    fn pass_output(&self) -> bool {
+        let mut buffer = [0_u8; 8192];
+        match read(&self.master, &mut buffer) {
+            // EIO: nobody has the slave open any more.
+            Ok(0) | Err(Errno::IO) => false,
+            Err(Errno::INTR) => true,
+            Err(_) => false,
+            Ok(count) => write_all(rustix::stdio::stdout(), &buffer[..count]),
+        }
+    }
+
+    fn pass_input(&self, stdin: BorrowedFd<'_>) -> bool {
+        let mut buffer = [0_u8; 8192];
+        match read(stdin, &mut buffer) {
+            Err(Errno::INTR) => true,
+            Ok(0) => {
+                // End of input is a character on a terminal.
+                let _ = write(&self.master, &[4]);
+                false
+            }
+            Ok(count) => write_all(self.master.as_fd(), &buffer[..count]),
+            Err(_) => false,
+        }
+    }
+
+    /// Passes what the program wrote last.
+    fn drain(&self) {
+        loop {
+            let mut fds = [PollFd::new(&self.master, PollFlags::IN)];
+            let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+            if !matches!(poll(&mut fds, Some(&now)), Ok(1)) || !fds[0].revents().contains(PollFlags::IN) {
+                return;
+            }
+            if !self.pass_output() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, before);
+        }
+    }
+}
+
+fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        match write(to, bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}

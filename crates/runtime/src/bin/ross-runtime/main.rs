@@ -1,0 +1,33 @@
+//! `ross-runtime`: runc's command line over the library.
+//!
+//! Arguments become a typed command in `arguments`; `commands` carries it out; `foreground` waits for a program and
+//! passes signals and terminal on; `protect` keeps containers from this executable. Nothing here knows namespaces.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod commands;
+mod console;
+mod exec_process;
+mod foreground;
+mod log;
+mod protect;
+mod render;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    protect::protect_executable();
+    let (global, command) = match arguments::parse(std::env::args_os().skip(1)) {
+        Ok(parsed) => parsed,
+        Err(error) => return log::Log::stderr_only().fail(&error, 1),
+    };
+    let log = match log::Log::open(&global) {
+        Ok(log) => log,
+        Err(error) => return log::Log::stderr_only().fail(&error, 1),
+    };
+    let code_of_failure = command.code_of_failure();
+    match commands::run(&global, command, &log) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => log.fail(&error, code_of_failure),
+    }
+}

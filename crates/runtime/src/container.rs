@@ -1,0 +1,299 @@
+//! A container that exists: what any process may ask of it or do to it, by its state directory.
+
+use std::cell::OnceCell;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ross_sys::SysError;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::time::Timespec;
+
+use crate::cgroup::{Cgroup, CgroupPath};
+use crate::child::parse_failure;
+use crate::error::Error;
+use crate::failure::explain;
+use crate::spec::{LinuxResources, Spec};
+use crate::state::{self, ContainerDir, OCI_VERSION, Record, State, Status, hook_state};
+
+/// A container, made by this process or by another.
+#[derive(Debug)]
+pub struct Container {
+    id: String,
+    dir: ContainerDir,
+    record: Record,
+    cgroup: OnceCell<Cgroup>,
+}
+
+/// How long a killed process may take to be gone.
+const LEAVE: Duration = Duration::from_secs(10);
+
+impl Container {
+    pub(crate) fn new(id: &str, dir: ContainerDir, record: Record, cgroup: Cgroup) -> Self {
+        Self { id: id.to_owned(), dir, record, cgroup: OnceCell::from(cgroup) }
+    }
+
+    /// Finds a container by its name below the runtime's root.
+    ///
+    /// # Errors
+    /// When there is none, or its state cannot be read.
+    pub fn open(root: &Path, id: &str) -> Result<Self, Error> {
+        let dir = ContainerDir::of(root, id)?;
+        let record = dir.read(id)?;
+        Ok(Self { id: id.to_owned(), dir, record, cgroup: OnceCell::new() })
+    }
+
+    /// The states of all containers below a root, by name.
+    ///
+    /// # Errors
+    /// When the root cannot be read. Containers that vanish meanwhile are left out.
+    pub fn list(root: &Path) -> Result<Vec<State>, Error> {
+        let containers = state::ids(root)?.into_iter().filter_map(|id| Self::open(root, &id).ok());
+        containers.map(|container| container.state()).collect()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Id of its first process, whether that still runs or not.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.record.pid
+    }
+
+    /// Its state now.
+    ///
+    /// # Errors
+    /// When the cgroup cannot be read.
+    pub fn state(&self) -> Result<State, Error> {
+        let status = self.status()?;
+        Ok(State {
+            oci_version: OCI_VERSION.to_owned(),
+            id: self.id.clone(),
+            pid: if status == Status::Stopped { 0 } else { self.record.pid },
+            status,
+            bundle: self.record.bundle.clone(),
+            rootfs: self.record.rootfs.clone(),
+            created: self.record.created.clone(),
+            annotations: self.record.annotations.clone(),
+            owner: String::new(),
+        })
+    }
+
+    /// The configuration it was created from.
+    ///
+    /// # Errors
+    /// When the state directory is gone or damaged.
+    pub fn config(&self) -> Result<Spec, Error> {
+        self.dir.read_config(&self.id)
+    }
+
+    /// Its cgroup.
+    ///
+    /// # Errors
+    /// When it is gone, as after the machine was started anew.
+    pub fn cgroup(&self) -> Result<&Cgroup, Error> {
+        if let Some(cgroup) = self.cgroup.get() {
+            return Ok(cgroup);
+        }
+        let path = CgroupPath::new(&self.record.cgroup).map_err(Error::Cgroup)?;
+        let cgroup = Cgroup::open(&path).map_err(Error::Cgroup)?;
+        Ok(self.cgroup.get_or_init(|| cgroup))
+    }
+
+    pub(crate) fn status(&self) -> Result<Status, Error> {
+        if !self.is_alive() {
+            return Ok(Status::Stopped);
+        }
+        if self.cgroup().is_ok_and(|cgroup| cgroup.is_frozen().unwrap_or(false)) {
+            return Ok(Status::Paused);
+        }
+        Ok(if self.dir.waits() { Status::Created } else { Status::Running })
+    }
+
+    /// Whether the first process is there, and is the one that was created.
+    fn is_alive(&self) -> bool {
+        state::process_stat(self.record.pid)
+            .is_some_and(|(state, start)| start == self.record.start_time && !matches!(state, b'Z' | b'X'))
+    }
+
+    /// A handle of the first process; `None` when that is gone.
+    pub(crate) fn pidfd(&self) -> Result<Option<OwnedFd>, Error> {
+        let Some(pid) = Pid::from_raw(self.record.pid) else { return Ok(None) };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            // Held now: the number cannot be reused any more, so what is alive behind it is the one.
+            Ok(pidfd) => Ok(self.is_alive().then_some(pidfd)),
+            Err(Errno::SRCH) => Ok(None),
+            Err(errno) => Err(SysError::new("pidfd_open", errno).with(self.record.pid.to_string()).into()),
+        }
+    }
+
+    pub(crate) fn wrong_status(&self, operation: &'static str, status: Status) -> Error {
+        Error::WrongStatus { id: self.id.clone(), operation, status }
+    }
+
+    /// Executes the program of a container that waits for it.
+    ///
+    /// # Errors
+    /// When it does not wait, when the program cannot be executed, or when a hook fails.
+    pub fn start(&self) -> Result<(), Error> {
+        let _lock = self.dir.lock(&self.id)?;
+        let status = self.status()?;
+        if status != Status::Created {
+            return Err(self.wrong_status("start", status));
+        }
+        let Some(gate) = self.dir.open_gate()? else {
+            // Its starter died after it had opened the gate.
+            self.dir.remove_gate();
+            return Err(self.wrong_status("start", self.status()?));
+        };
+        let failed = |errno| SysError::new("start gate", errno);
+        rustix::fs::fcntl_setfl(&gate.report, rustix::fs::OFlags::empty()).map_err(failed)?;
+        rustix::io::write(&gate.start, &[1]).map_err(failed)?;
+        let mut report = [0_u8; 8];
+        let read = loop {
+            match rustix::io::read(&gate.report, &mut report) {
+                Err(Errno::INTR) => {}
+                result => break result.map_err(failed)?,
+            }
+        };
+        self.dir.remove_gate();
+        let config = self.config()?;
+        if read > 0 {
+            let process = config.process.clone().unwrap_or_default();
+            let failure = parse_failure(report).filter(|_| read == report.len());
+            return Err(failure.map_or(Error::Died("start"), |failure| explain(failure, &config, &process)));
+        }
+        if let Some(hooks) = config.hooks.filter(|hooks| !hooks.poststart.is_empty()) {
+            let state = hook_state(&self.id, &self.record.bundle, &self.record.annotations, Status::Running);
+            crate::hooks::run("poststart", &hooks.poststart, &state, self.record.pid)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a signal to the first process, or to all processes of the container.
+    ///
+    /// # Errors
+    /// When the container is stopped; with `all` that is fine.
+    pub fn kill(&self, signal: i32, all: bool) -> Result<(), Error> {
+        if all {
+            return self.kill_all(signal);
+        }
+        let Some(pidfd) = self.pidfd()? else { return Err(self.wrong_status("kill", Status::Stopped)) };
+        match ross_sys::pidfd::send_signal(pidfd.as_fd(), signal) {
+            Err(Errno::SRCH) => Err(self.wrong_status("kill", Status::Stopped)),
+            result => result.map_err(|errno| SysError::new("kill", errno).with(signal.to_string()).into()),
+        }
+    }
+
+    fn kill_all(&self, signal: i32) -> Result<(), Error> {
+        let Ok(cgroup) = self.cgroup() else { return Ok(()) };
+        if signal == 9 {
+            return cgroup.kill().map_err(Error::Cgroup);
+        }
+        for pid in cgroup.pids().map_err(Error::Cgroup)?.into_iter().filter(|&pid| pid > 0) {
+            match ross_sys::pidfd::kill(pid, signal) {
+                Ok(()) | Err(Errno::SRCH) => {}
+                Err(errno) => {
+                    return Err(SysError::new("kill", errno).with(format!("{pid}, {signal}")).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a container that is stopped or was never started, or with `force` any.
+    ///
+    /// # Errors
+    /// When it runs and `force` is not given, or when something of it cannot be removed: it can be repeated then.
+    pub fn delete(self, force: bool) -> Result<(), Error> {
+        let _lock = self.dir.lock(&self.id)?;
+        let status = self.status()?;
+        if !force && !matches!(status, Status::Stopped | Status::Created) {
+            return Err(self.wrong_status("delete", status));
+        }
+        let pidfd = self.pidfd()?;
+        let hooks = self.config().ok().and_then(|config| config.hooks);
+        if let Some(pidfd) = &pidfd {
+            let _ = ross_sys::pidfd::send_signal(pidfd.as_fd(), 9);
+            // A frozen process dies when its whole cgroup is killed.
+            if let Ok(cgroup) = self.cgroup() {
+                cgroup.kill().map_err(Error::Cgroup)?;
+            }
+            wait_for_exit(pidfd, &self.id)?;
+        }
+        if self.cgroup().is_ok()
+            && let Some(cgroup) = self.cgroup.into_inner()
+        {
+            cgroup.remove().map_err(Error::Cgroup)?;
+        }
+        self.dir.remove()?;
+        let hooks = hooks.map(|hooks| hooks.poststop).unwrap_or_default();
+        let state = hook_state(&self.id, &self.record.bundle, &self.record.annotations, Status::Stopped);
+        // The container is gone whatever they say: runtime.md has them logged, and goes on.
+        match crate::hooks::run_all("poststop", &hooks, &state, 0).into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Freezes its processes.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pause(&self) -> Result<(), Error> {
+        match self.status()? {
+            Status::Running | Status::Created => self.cgroup()?.freeze().map_err(Error::Cgroup),
+            status => Err(self.wrong_status("pause", status)),
+        }
+    }
+
+    /// Lets its processes go on.
+    ///
+    /// # Errors
+    /// When it is not paused.
+    pub fn resume(&self) -> Result<(), Error> {
+        match self.status()? {
+            Status::Paused => self.cgroup()?.thaw().map_err(Error::Cgroup),
+            status => Err(self.wrong_status("resume", status)),
+        }
+    }
+
+    /// Changes the limits that `resources` has, and leaves the others.
+    ///
+    /// # Errors
+    /// When it is stopped, or a limit cannot be set.
+    pub fn update(&self, resources: &LinuxResources) -> Result<(), Error> {
+        match self.status()? {
+            Status::Stopped => Err(self.wrong_status("update", Status::Stopped)),
+            _ => self.cgroup()?.apply(resources).map_err(Error::Cgroup),
+        }
+    }
+}
+
+/// Waits until a killed process is dead; its parent may not have reaped it.
+fn wait_for_exit(pidfd: &OwnedFd, id: &str) -> Result<(), Error> {
+    let deadline = Instant::now() + LEAVE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 10, tv_nsec: 0 });
+        let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+        match poll(&mut fds, Some(&left)) {
+            Err(Errno::INTR) => {}
+            Ok(0) => {
+                return Err(Error::Setup {
+                    step: format!("wait for the killed process of container `{id}`"),
+                    errno: Errno::TIMEDOUT,
+                });
+            }
+            result => {
+                return result.map(drop).map_err(|errno| SysError::new("poll", errno).into());
+            }
+        }
+    }
+}

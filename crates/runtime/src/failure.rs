@@ -1,0 +1,111 @@
+//! The numbers a child reported, as an error in words.
+
+use rustix::io::Errno;
+
+use crate::child::{Failure, HookFailure, Stage};
+use crate::error::Error;
+use crate::spec::{Hook, Process, Spec};
+
+/// Says what a failure of a child was about.
+pub(crate) fn explain(failure: Failure, spec: &Spec, process: &Process) -> Error {
+    let errno = Errno::from_raw_os_error(failure.errno);
+    let step = match failure.stage {
+        Stage::Exec => {
+            return Error::Exec { program: process.args.first().cloned().unwrap_or_default(), errno };
+        }
+        Stage::CreateContainerHook => return hook(failure, spec, "createContainer"),
+        Stage::StartContainerHook => return hook(failure, spec, "startContainer"),
+        stage => describe(stage, usize::from(failure.index), spec, process),
+    };
+    Error::Setup { step, errno }
+}
+
+fn hook(failure: Failure, spec: &Spec, kind: &'static str) -> Error {
+    let hooks = spec.hooks.as_ref();
+    let list = match kind {
+        "createContainer" => hooks.map(|hooks| &hooks.create_container),
+        _ => hooks.map(|hooks| &hooks.start_container),
+    };
+    let hook = list.and_then(|list| list.get(usize::from(failure.index)));
+    hook_error(kind, hook, HookFailure::from_number(failure.errno))
+}
+
+/// A failed hook in words.
+pub(crate) fn hook_error(kind: &'static str, hook: Option<&Hook>, failure: HookFailure) -> Error {
+    let reason = match failure {
+        HookFailure::Run(errno) => ross_sys::error::describe(errno),
+        HookFailure::Exited(127) => "cannot be executed (exit code 127)".to_owned(),
+        HookFailure::Exited(code) => format!("exit code {code}"),
+        HookFailure::Killed(signal) => format!("killed by signal {signal}"),
+        HookFailure::TimedOut => "timed out and was killed".to_owned(),
+    };
+    Error::Hook { kind, path: hook.map(|hook| hook.path.clone()).unwrap_or_default(), reason }
+}
+
+fn describe(stage: Stage, index: usize, spec: &Spec, process: &Process) -> String {
+    let linux = spec.linux.as_ref();
+    let mount = |what: &str| {
+        let mount = spec.mounts.get(index);
+        let source = mount.and_then(|mount| mount.source.as_deref().or(mount.kind.as_deref())).unwrap_or("");
+        let target = mount.map(|mount| mount.destination.as_str()).unwrap_or_default();
+        format!("mount {source} on {target}: {what}")
+    };
+    let item =
+        |list: Option<&Vec<String>>| list.and_then(|list| list.get(index)).cloned().unwrap_or_default();
+    match stage {
+        Stage::Sync => "talk with the runtime".to_owned(),
+        Stage::Join => "join the namespaces".to_owned(),
+        Stage::CgroupNamespace => "make a cgroup namespace".to_owned(),
+        Stage::MapIds => "map the ids of the user namespace".to_owned(),
+        Stage::OomScore => "set process.oomScoreAdj".to_owned(),
+        Stage::Propagation => "cut off the mount namespace".to_owned(),
+        Stage::RootPlace | Stage::RootAttach => {
+            format!(
+                "put the root {} in place",
+                spec.root.as_ref().map(|root| root.path.as_str()).unwrap_or_default()
+            )
+        }
+        Stage::MountTarget => mount("open the target in the root"),
+        Stage::MountOverProc => mount("the target is inside /proc, which may not be covered"),
+        Stage::MountNew => mount("make the file system"),
+        Stage::MountParameter => mount("set the options"),
+        Stage::MountAttach => mount("attach"),
+        Stage::MountChange => mount("change the attributes"),
+        Stage::DeviceDirectory => "open /dev in the root".to_owned(),
+        Stage::Device => {
+            let device = linux.and_then(|linux| linux.devices.get(index));
+            format!("make device {}", device.map_or("of the default ones", |device| device.path.as_str()))
+        }
+        Stage::DeviceLink => "make the links of /dev".to_owned(),
+        Stage::Terminal => "open a terminal of the container's /dev/pts".to_owned(),
+        Stage::Stdio => "connect the standard streams".to_owned(),
+        Stage::Hostname => format!("set hostname {}", spec.hostname),
+        Stage::Domainname => format!("set domainname {}", spec.domainname),
+        Stage::Sysctl => {
+            let name = linux.and_then(|linux| linux.sysctl.keys().nth(index)).cloned().unwrap_or_default();
+            format!("set linux.sysctl.{name}")
+        }
+        Stage::MaskedPath => format!("mask {}", item(linux.map(|linux| &linux.masked_paths))),
+        Stage::ReadonlyPath => format!("make {} read-only", item(linux.map(|linux| &linux.readonly_paths))),
+        Stage::Pivot => "change the root".to_owned(),
+        Stage::AppArmor => format!("set AppArmor profile {}", process.apparmor_profile),
+        Stage::WorkingDirectory => format!("chdir to process.cwd {}", process.cwd),
+        Stage::RootReadonly => "make the root read-only".to_owned(),
+        Stage::RootPropagation => "set linux.rootfsPropagation".to_owned(),
+        Stage::Keyring => "make a session keyring".to_owned(),
+        Stage::Personality => "set linux.personality".to_owned(),
+        Stage::Rlimit => {
+            format!(
+                "set process.rlimits {}",
+                process.rlimits.get(index).map_or("", |limit| limit.kind.as_str())
+            )
+        }
+        Stage::PreserveFds => "keep descriptors across exec".to_owned(),
+        Stage::Groups => "set process.user.additionalGids".to_owned(),
+        Stage::User => format!("set process.user {}:{}", process.user.uid, process.user.gid),
+        Stage::Capabilities => "set process.capabilities".to_owned(),
+        Stage::NoNewPrivileges => "set process.noNewPrivileges".to_owned(),
+        Stage::Seccomp => "load linux.seccomp".to_owned(),
+        Stage::CreateContainerHook | Stage::StartContainerHook | Stage::Exec => String::new(),
+    }
+}
