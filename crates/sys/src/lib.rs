@@ -24,3 +24,5 @@ pub mod pidfd;
 pub mod seccomp;
 pub mod signal;
 pub mod signalfd;
+
+pub use error::SysError;
