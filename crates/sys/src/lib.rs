@@ -27,3 +27,5 @@ pub mod signalfd;
 pub use error::SysError;
 pub mod signal;
 pub mod signalfd;
+
+pub use error::SysError;
