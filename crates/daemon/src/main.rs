@@ -16,6 +16,7 @@ mod socket;
 mod status;
 mod stop;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,7 +36,12 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     let filter = EnvFilter::new(&config.log_level);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&format_args!("{error:#}")),

@@ -1,7 +1,7 @@
 //! Further processes in containers: prepared, started once, remembered until their container is removed.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ross_runtime::spec::{Process, Spec};
@@ -267,12 +267,7 @@ async fn run(
     Ok((pid, Some(AttachSession::over(stream, Some(exec.clone())))))
 }
 
-fn process_json(
-    bundle: &PathBuf,
-    rootfs: &PathBuf,
-    config: &ExecConfig,
-    groups: &[String],
-) -> Result<String> {
+fn process_json(bundle: &Path, rootfs: &Path, config: &ExecConfig, groups: &[String]) -> Result<String> {
     let bytes = std::fs::read(bundle).map_err(|error| EngineError::io("read", bundle, error))?;
     let spec = Spec::parse(&bytes).map_err(|error| {
         EngineError::new(

@@ -176,3 +176,8 @@ async fn dispatch(command: Command, context: &mut Context) -> Outcome {
         Command::Info => system::info(context).await,
     }
 }
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

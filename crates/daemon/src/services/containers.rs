@@ -1,5 +1,7 @@
 //! Service `ContainerService`.
 
+use std::future::Future;
+
 use ross_api::v1::container_service_server::ContainerService;
 use ross_api::v1::{attach_input, exec_input, *};
 use ross_engine::model::{RemoveOptions, Signal, StopOptions};
@@ -9,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::streams::{self, InputTask};
 use crate::convert;
 use crate::peer::log_change;
-use crate::status::{invalid, of_engine};
+use crate::status::{internal, invalid, of_engine};
 use crate::stop::{Answers, Stop};
 
 /// Containers.
@@ -31,12 +33,20 @@ fn answer<T>(result: Result<T, EngineError>) -> Result<Response<T>, Status> {
     result.map(Response::new).map_err(|error| of_engine(&error))
 }
 
+/// Lets a change run to its end, whether or not the caller stays for the answer.
+async fn finish<T: Send + 'static>(
+    change: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+) -> Result<Response<T>, Status> {
+    let done = tokio::spawn(change).await;
+    answer(done.map_err(|error| internal(format!("a call ended early: {error}")))?)
+}
+
 /// A container, as the request names it.
-fn named(container: &str) -> Result<&str, Status> {
+fn named(container: &str) -> Result<String, Status> {
     if container.is_empty() {
         return Err(invalid("container", "name a container"));
     }
-    Ok(container.strip_prefix('/').unwrap_or(container))
+    Ok(container.strip_prefix('/').unwrap_or(container).to_owned())
 }
 
 fn signal(text: &str) -> Result<Option<Signal>, Status> {
@@ -115,11 +125,16 @@ impl ContainerService for Containers {
     ) -> Result<Response<CreateContainerResponse>, Status> {
         log_change(&request, "CreateContainer", &request.get_ref().name);
         let request = convert::create::request(request.into_inner())?;
-        answer(self.engine.create_container(request).await.map(|created| CreateContainerResponse {
-            id: created.id.to_string(),
-            name: created.name.to_string(),
-            warnings: created.warnings,
-        }))
+        let engine = self.engine.clone();
+        finish(async move {
+            let created = engine.create_container(request).await?;
+            Ok(CreateContainerResponse {
+                id: created.id.to_string(),
+                name: created.name.to_string(),
+                warnings: created.warnings,
+            })
+        })
+        .await
     }
 
     async fn start_container(
@@ -127,8 +142,12 @@ impl ContainerService for Containers {
         request: Request<StartContainerRequest>,
     ) -> Result<Response<StartContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
-        log_change(&request, "StartContainer", container);
-        answer(self.engine.start(container).await.map(|started| StartContainerResponse { started }))
+        log_change(&request, "StartContainer", &container);
+        let engine = self.engine.clone();
+        finish(
+            async move { engine.start(&container).await.map(|started| StartContainerResponse { started }) },
+        )
+        .await
     }
 
     async fn stop_container(
@@ -137,9 +156,13 @@ impl ContainerService for Containers {
     ) -> Result<Response<StopContainerResponse>, Status> {
         let stop = request.get_ref();
         let container = named(&stop.container)?;
-        log_change(&request, "StopContainer", container);
+        log_change(&request, "StopContainer", &container);
+        let engine = self.engine.clone();
         let options = StopOptions { timeout: stop.timeout_secs, signal: signal(&stop.signal)? };
-        answer(self.engine.stop(container, options).await.map(|stopped| StopContainerResponse { stopped }))
+        finish(async move {
+            engine.stop(&container, options).await.map(|stopped| StopContainerResponse { stopped })
+        })
+        .await
     }
 
     async fn restart_container(
@@ -147,9 +170,11 @@ impl ContainerService for Containers {
         request: Request<RestartContainerRequest>,
     ) -> Result<Response<RestartContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
-        log_change(&request, "RestartContainer", container);
+        log_change(&request, "RestartContainer", &container);
+        let engine = self.engine.clone();
         let options = StopOptions { timeout: request.get_ref().timeout_secs, signal: None };
-        answer(self.engine.restart(container, options).await.map(|()| RestartContainerResponse {}))
+        finish(async move { engine.restart(&container, options).await.map(|()| RestartContainerResponse {}) })
+            .await
     }
 
     async fn kill_container(
@@ -157,9 +182,10 @@ impl ContainerService for Containers {
         request: Request<KillContainerRequest>,
     ) -> Result<Response<KillContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
-        log_change(&request, "KillContainer", container);
+        log_change(&request, "KillContainer", &container);
+        let engine = self.engine.clone();
         let signal = signal(&request.get_ref().signal)?.unwrap_or(Signal::KILL);
-        answer(self.engine.kill(container, signal).await.map(|()| KillContainerResponse {}))
+        finish(async move { engine.kill(&container, signal).await.map(|()| KillContainerResponse {}) }).await
     }
 
     async fn pause_container(
@@ -167,8 +193,9 @@ impl ContainerService for Containers {
         request: Request<PauseContainerRequest>,
     ) -> Result<Response<PauseContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
-        log_change(&request, "PauseContainer", container);
-        answer(self.engine.pause(container).await.map(|()| PauseContainerResponse {}))
+        log_change(&request, "PauseContainer", &container);
+        let engine = self.engine.clone();
+        finish(async move { engine.pause(&container).await.map(|()| PauseContainerResponse {}) }).await
     }
 
     async fn unpause_container(
@@ -176,8 +203,9 @@ impl ContainerService for Containers {
         request: Request<UnpauseContainerRequest>,
     ) -> Result<Response<UnpauseContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
-        log_change(&request, "UnpauseContainer", container);
-        answer(self.engine.unpause(container).await.map(|()| UnpauseContainerResponse {}))
+        log_change(&request, "UnpauseContainer", &container);
+        let engine = self.engine.clone();
+        finish(async move { engine.unpause(&container).await.map(|()| UnpauseContainerResponse {}) }).await
     }
 
     async fn rename_container(
@@ -185,9 +213,11 @@ impl ContainerService for Containers {
         request: Request<RenameContainerRequest>,
     ) -> Result<Response<RenameContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
-        log_change(&request, "RenameContainer", container);
-        let name = &request.get_ref().new_name;
-        answer(self.engine.rename(container, name).await.map(|()| RenameContainerResponse {}))
+        log_change(&request, "RenameContainer", &container);
+        let engine = self.engine.clone();
+        let name = request.get_ref().new_name.clone();
+        finish(async move { engine.rename(&container, &name).await.map(|()| RenameContainerResponse {}) })
+            .await
     }
 
     async fn remove_container(
@@ -196,9 +226,11 @@ impl ContainerService for Containers {
     ) -> Result<Response<RemoveContainerResponse>, Status> {
         let remove = request.get_ref();
         let container = named(&remove.container)?;
-        log_change(&request, "RemoveContainer", container);
+        log_change(&request, "RemoveContainer", &container);
+        let engine = self.engine.clone();
         let options = RemoveOptions { force: remove.force, volumes: remove.volumes };
-        answer(self.engine.remove(container, options).await.map(|()| RemoveContainerResponse {}))
+        finish(async move { engine.remove(&container, options).await.map(|()| RemoveContainerResponse {}) })
+            .await
     }
 
     async fn list_containers(
@@ -216,7 +248,7 @@ impl ContainerService for Containers {
         request: Request<InspectContainerRequest>,
     ) -> Result<Response<InspectContainerResponse>, Status> {
         let request = request.into_inner();
-        let details = self.engine.inspect(named(&request.container)?, request.size).await;
+        let details = self.engine.inspect(&named(&request.container)?, request.size).await;
         answer(details.map(|details| convert::container::inspection(&details)))
     }
 
@@ -226,7 +258,7 @@ impl ContainerService for Containers {
     ) -> Result<Response<Self::WaitContainerStream>, Status> {
         let request = request.into_inner();
         let condition = convert::container::wait_condition(&request)?;
-        let wait = self.engine.wait(named(&request.container)?, condition).await;
+        let wait = self.engine.wait(&named(&request.container)?, condition).await;
         answer(wait.map(|wait| self.stop.cut(streams::wait(wait))))
     }
 
@@ -236,7 +268,7 @@ impl ContainerService for Containers {
     ) -> Result<Response<Self::GetLogsStream>, Status> {
         let request = request.into_inner();
         let query = convert::logs::query(&request)?;
-        let logs = self.engine.logs(named(&request.container)?, query).await;
+        let logs = self.engine.logs(&named(&request.container)?, query).await;
         answer(logs.map(|logs| self.stop.cut(streams::logs(logs))))
     }
 
@@ -244,11 +276,15 @@ impl ContainerService for Containers {
         &self,
         request: Request<CreateExecRequest>,
     ) -> Result<Response<CreateExecResponse>, Status> {
-        let container = named(&request.get_ref().container)?.to_owned();
+        let container = named(&request.get_ref().container)?;
         log_change(&request, "CreateExec", &container);
         let config = convert::exec::config(request.into_inner())?;
-        let id = self.engine.create_exec(&container, config).await;
-        answer(id.map(|id| CreateExecResponse { id: id.to_string() }))
+        let engine = self.engine.clone();
+        finish(async move {
+            let id = engine.create_exec(&container, config).await?;
+            Ok(CreateExecResponse { id: id.to_string() })
+        })
+        .await
     }
 
     async fn start_exec(
@@ -291,7 +327,7 @@ impl ContainerService for Containers {
             return Err(invalid("message", "the first one must be `start`"));
         };
         let options = convert::exec::attach(&start)?;
-        let session = self.engine.attach(named(&start.container)?, options).await;
+        let session = self.engine.attach(&named(&start.container)?, options).await;
         answer(session.map(|session| {
             let input = InputTask(tokio::spawn(carry(messages, session.input)));
             self.stop.cut(streams::output(session.output, input))
@@ -305,7 +341,7 @@ impl ContainerService for Containers {
         let request = request.into_inner();
         let size = convert::exec::size(&request.size.ok_or_else(|| invalid("size", "it is missing"))?)?;
         answer(
-            self.engine.resize(named(&request.container)?, size).await.map(|()| ResizeContainerResponse {}),
+            self.engine.resize(&named(&request.container)?, size).await.map(|()| ResizeContainerResponse {}),
         )
     }
 
@@ -314,7 +350,7 @@ impl ContainerService for Containers {
         request: Request<StatsContainerRequest>,
     ) -> Result<Response<Self::StatsContainerStream>, Status> {
         let request = request.into_inner();
-        let stats = self.engine.stats(named(&request.container)?, request.stream).await;
+        let stats = self.engine.stats(&named(&request.container)?, request.stream).await;
         answer(stats.map(|stats| self.stop.cut(streams::stats(stats))))
     }
 }

@@ -163,7 +163,10 @@ impl ImageService for Images {
     ) -> Result<Response<RemoveImageResponse>, Status> {
         log_change(&request, "RemoveImage", &request.get_ref().image);
         let request = request.into_inner();
-        let removed = self.engine.remove_image(&request.image, request.force).await;
+        // A removal once begun goes on to its end, whether or not the caller stays.
+        let engine = self.engine.clone();
+        let removing = tokio::spawn(async move { engine.remove_image(&request.image, request.force).await });
+        let removed = removing.await.map_err(|error| internal(format!("a call ended early: {error}")))?;
         let mut answer = RemoveImageResponse::default();
         for step in removed.map_err(|error| of_engine(&error))? {
             match step {

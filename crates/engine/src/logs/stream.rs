@@ -125,7 +125,12 @@ impl Watcher {
             dir,
             WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR,
         )?;
-        Ok(Self(AsyncFd::register(fd)?))
+        #[expect(
+            deprecated,
+            reason = "its safety is that of the fd, and an OwnedFd keeps its fd open until it is dropped"
+        )]
+        let fd = AsyncFd::new(fd)?;
+        Ok(Self(fd))
     }
 
     async fn written(&self) -> io::Result<()> {

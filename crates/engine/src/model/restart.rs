@@ -100,7 +100,6 @@ impl RestartPolicy {
 /// How long to wait before the next restart.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Backoff {
-    restarts: u32,
     last: Duration,
 }
 
@@ -110,14 +109,8 @@ impl Backoff {
         if ran >= RUN_THAT_RESETS {
             *self = Self::default();
         }
-        self.restarts += 1;
         self.last = if self.last.is_zero() { FIRST_DELAY } else { (self.last * 2).min(LONGEST_DELAY) };
         self.last
-    }
-
-    /// Restarts in a row.
-    pub(crate) fn restarts(&self) -> u32 {
-        self.restarts
     }
 }
 
@@ -155,9 +148,7 @@ mod tests {
         let delays: Vec<u64> =
             (0..12).map(|_| u64::try_from(backoff.next(short).as_millis()).unwrap()).collect();
         assert_eq!(delays, [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000, 60000]);
-        assert_eq!(backoff.restarts(), 12);
         assert_eq!(backoff.next(Duration::from_secs(10)), FIRST_DELAY);
-        assert_eq!(backoff.restarts(), 1);
     }
 
     #[test]

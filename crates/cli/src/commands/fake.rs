@@ -1,0 +1,306 @@
+//! A daemon made up for tests: it writes down what it is asked, and plays one container by a script.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt as _;
+use ross_api::v1::container_service_server::{ContainerService, ContainerServiceServer};
+use ross_api::v1::image_service_server::{ImageService, ImageServiceServer};
+use ross_api::v1::*;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tonic::transport::Server;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+/// What the container does.
+#[derive(Debug, Clone, Default)]
+pub struct Script {
+    /// The image has to be pulled first.
+    pub image_missing: bool,
+    /// Why it cannot start.
+    pub start_fails: Option<(Code, &'static str)>,
+    /// What it writes: to stderr when true.
+    pub output: Vec<(bool, &'static str)>,
+    /// It writes back what it reads, until the end of its input.
+    pub echo: bool,
+    /// Its exit code.
+    pub exit_code: i32,
+    /// The signal that ends it; it ends by itself when empty.
+    pub ends_on: &'static str,
+}
+
+/// The daemon.
+#[derive(Debug, Clone)]
+pub struct Fake {
+    script: Script,
+    calls: Arc<Mutex<Vec<String>>>,
+    pulled: Arc<Mutex<bool>>,
+    started: watch::Sender<bool>,
+    killed: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
+}
+
+type Answers<T> = std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<T, Status>> + Send>>;
+
+impl Fake {
+    /// Serves at `socket`.
+    pub fn serve(script: Script, socket: &Path) -> Self {
+        let fake = Self {
+            script,
+            calls: Arc::default(),
+            pulled: Arc::default(),
+            started: watch::Sender::new(false),
+            killed: watch::Sender::new(false),
+            ended: watch::Sender::new(false),
+        };
+        let listener = UnixListener::bind(socket).unwrap();
+        let server = Server::builder()
+            .add_service(ContainerServiceServer::new(fake.clone()))
+            .add_service(ImageServiceServer::new(fake.clone()));
+        tokio::spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
+        fake
+    }
+
+    /// What was asked, in order.
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// Tells that a start was answered.
+    pub fn started(&self) -> watch::Receiver<bool> {
+        self.started.subscribe()
+    }
+
+    fn called(&self, call: impl Into<String>) {
+        self.calls.lock().unwrap().push(call.into());
+    }
+
+    /// Plays the process once it is started.
+    fn play(&self, input: mpsc::Receiver<bytes::Bytes>) -> Answers<AttachOutput> {
+        use attach_output::{Attached, Data, Message};
+        let (fake, mut input) = (self.clone(), input);
+        let (answers, queue) = mpsc::channel(64);
+        tokio::spawn(async move {
+            let send =
+                async |message| answers.send(Ok(AttachOutput { message: Some(message) })).await.unwrap();
+            send(Message::Attached(Attached {})).await;
+            fake.started.subscribe().wait_for(|started| *started).await.unwrap();
+            for (to_stderr, text) in &fake.script.output {
+                let stream = if *to_stderr { OutputStream::Stderr } else { OutputStream::Stdout };
+                let bytes = bytes::Bytes::from_static(text.as_bytes());
+                send(Message::Data(Data { stream: stream.into(), bytes })).await;
+            }
+            while let Some(bytes) = if fake.script.echo { input.recv().await } else { None } {
+                send(Message::Data(Data { stream: OutputStream::Stdout.into(), bytes })).await;
+            }
+            if !fake.script.ends_on.is_empty() {
+                fake.killed.subscribe().wait_for(|killed| *killed).await.unwrap();
+            }
+            fake.ended.send_replace(true);
+            send(Message::Exited(fake.exited())).await;
+        });
+        Box::pin(ReceiverStream::new(queue))
+    }
+
+    fn exited(&self) -> Exited {
+        Exited { exit_code: self.script.exit_code, ..Exited::default() }
+    }
+}
+
+/// Takes input until it is closed.
+fn collect<M: Send + 'static>(
+    mut messages: Streaming<M>,
+    bytes: impl Fn(M) -> Option<bytes::Bytes> + Send + 'static,
+) -> mpsc::Receiver<bytes::Bytes> {
+    let (input, queue) = mpsc::channel(8);
+    tokio::spawn(async move {
+        while let Ok(Some(message)) = messages.message().await {
+            let Some(piece) = bytes(message) else { return };
+            if input.send(piece).await.is_err() {
+                return;
+            }
+        }
+    });
+    queue
+}
+
+/// An implementation of a service of which most calls are not expected.
+macro_rules! service {
+    ($service:ident { $($body:tt)* } unexpected { $($name:ident: $request:ty => $answer:ty,)* }) => {
+        #[tonic::async_trait]
+        impl $service for Fake {
+            $($body)*
+            $(async fn $name(&self, _: Request<$request>) -> Result<Response<$answer>, Status> {
+                Err(Status::unimplemented(stringify!($name)))
+            })*
+        }
+    };
+}
+
+service! {
+    ContainerService {
+        type WaitContainerStream = Answers<WaitContainerResponse>;
+        type GetLogsStream = Answers<LogEntry>;
+        type StartExecStream = Answers<AttachOutput>;
+        type AttachContainerStream = Answers<AttachOutput>;
+        type StatsContainerStream = Answers<ContainerStats>;
+
+        async fn create_container(
+            &self,
+            _: Request<CreateContainerRequest>,
+        ) -> Result<Response<CreateContainerResponse>, Status> {
+            self.called("create");
+            if self.script.image_missing && !*self.pulled.lock().unwrap() {
+                return Err(Status::not_found("No such image: busybox"));
+            }
+            let warnings = vec!["no swap here".to_owned()];
+            Ok(Response::new(CreateContainerResponse { id: "cafe".to_owned(), name: "x".to_owned(), warnings }))
+        }
+
+        async fn start_container(
+            &self,
+            _: Request<StartContainerRequest>,
+        ) -> Result<Response<StartContainerResponse>, Status> {
+            self.called("start");
+            if let Some((code, reason)) = self.script.start_fails {
+                let mut status = Status::new(code, "exec /nope: no such file or directory");
+                status.metadata_mut().insert("ross-reason", reason.parse().unwrap());
+                return Err(status);
+            }
+            self.started.send_replace(true);
+            Ok(Response::new(StartContainerResponse { started: true }))
+        }
+
+        async fn kill_container(
+            &self,
+            request: Request<KillContainerRequest>,
+        ) -> Result<Response<KillContainerResponse>, Status> {
+            let signal = request.into_inner().signal;
+            self.called(format!("kill {signal}"));
+            if signal == self.script.ends_on {
+                self.killed.send_replace(true);
+            }
+            Ok(Response::new(KillContainerResponse {}))
+        }
+
+        async fn remove_container(
+            &self,
+            _: Request<RemoveContainerRequest>,
+        ) -> Result<Response<RemoveContainerResponse>, Status> {
+            self.called("remove");
+            Ok(Response::new(RemoveContainerResponse {}))
+        }
+
+        async fn wait_container(
+            &self,
+            request: Request<WaitContainerRequest>,
+        ) -> Result<Response<Self::WaitContainerStream>, Status> {
+            use wait_container_response::{Event, Registered};
+            self.called(format!("wait {:?}", request.get_ref().condition()));
+            let fake = self.clone();
+            let answer = |event| Ok(WaitContainerResponse { event: Some(event) });
+            let registered = futures_util::stream::iter([answer(Event::Registered(Registered {}))]);
+            let exited = futures_util::stream::once(async move {
+                fake.ended.subscribe().wait_for(|ended| *ended).await.unwrap();
+                answer(Event::Exited(fake.exited()))
+            });
+            Ok(Response::new(Box::pin(registered.chain(exited))))
+        }
+
+        async fn create_exec(
+            &self,
+            request: Request<CreateExecRequest>,
+        ) -> Result<Response<CreateExecResponse>, Status> {
+            self.called(format!("create-exec {}", request.get_ref().cmd.join(" ")));
+            Ok(Response::new(CreateExecResponse { id: "e".to_owned() }))
+        }
+
+        async fn start_exec(
+            &self,
+            request: Request<Streaming<ExecInput>>,
+        ) -> Result<Response<Self::StartExecStream>, Status> {
+            let mut messages = request.into_inner();
+            let first = messages.message().await?.and_then(|input| input.message);
+            let Some(exec_input::Message::Start(start)) = first else { panic!("{first:?}") };
+            self.called(format!("start-exec {}", if start.detach { "detached" } else { "attached" }));
+            self.started.send_replace(true);
+            if start.detach {
+                return Ok(Response::new(Box::pin(futures_util::stream::empty())));
+            }
+            let input = collect(messages, |input| match input.message {
+                Some(exec_input::Message::Stdin(bytes)) => Some(bytes),
+                _ => None,
+            });
+            Ok(Response::new(self.play(input)))
+        }
+
+        async fn attach_container(
+            &self,
+            request: Request<Streaming<AttachInput>>,
+        ) -> Result<Response<Self::AttachContainerStream>, Status> {
+            let mut messages = request.into_inner();
+            let first = messages.message().await?.and_then(|input| input.message);
+            let Some(attach_input::Message::Start(start)) = first else { panic!("{first:?}") };
+            self.called(format!("attach {}", if start.stdin { "with stdin" } else { "without stdin" }));
+            let input = collect(messages, |input| match input.message {
+                Some(attach_input::Message::Stdin(bytes)) => Some(bytes),
+                _ => None,
+            });
+            Ok(Response::new(self.play(input)))
+        }
+    }
+    unexpected {
+        stop_container: StopContainerRequest => StopContainerResponse,
+        restart_container: RestartContainerRequest => RestartContainerResponse,
+        pause_container: PauseContainerRequest => PauseContainerResponse,
+        unpause_container: UnpauseContainerRequest => UnpauseContainerResponse,
+        rename_container: RenameContainerRequest => RenameContainerResponse,
+        list_containers: ListContainersRequest => ListContainersResponse,
+        inspect_container: InspectContainerRequest => InspectContainerResponse,
+        get_logs: GetLogsRequest => Self::GetLogsStream,
+        inspect_exec: InspectExecRequest => InspectExecResponse,
+        resize_container: ResizeContainerRequest => ResizeContainerResponse,
+        stats_container: StatsContainerRequest => Self::StatsContainerStream,
+    }
+}
+
+service! {
+    ImageService {
+        type PullImageStream = Answers<PullImageResponse>;
+        type PushImageStream = Answers<PushImageResponse>;
+        type BuildImageStream = Answers<BuildImageResponse>;
+
+        async fn inspect_image(
+            &self,
+            _: Request<InspectImageRequest>,
+        ) -> Result<Response<InspectImageResponse>, Status> {
+            self.called("inspect-image");
+            Err(Status::not_found("No such image: busybox"))
+        }
+
+        async fn pull_image(
+            &self,
+            request: Request<PullImageRequest>,
+        ) -> Result<Response<Self::PullImageStream>, Status> {
+            use pull_image_response::Event;
+            self.called(format!("pull {}", request.get_ref().reference));
+            *self.pulled.lock().unwrap() = true;
+            let events = [
+                Event::Status(PullStatus { text: "Pulling busybox".to_owned() }),
+                Event::Pulled(PulledImage::default()),
+            ];
+            let events = events.map(|event| Ok(PullImageResponse { event: Some(event) }));
+            Ok(Response::new(Box::pin(futures_util::stream::iter(events))))
+        }
+    }
+    unexpected {
+        list_images: ListImagesRequest => ListImagesResponse,
+        push_image: PushImageRequest => Self::PushImageStream,
+        build_image: Streaming<BuildImageRequest> => Self::BuildImageStream,
+        load_images: Streaming<LoadImagesRequest> => LoadImagesResponse,
+        remove_image: RemoveImageRequest => RemoveImageResponse,
+        tag_image: TagImageRequest => TagImageResponse,
+        search_images: SearchImagesRequest => SearchImagesResponse,
+    }
+}
