@@ -21,7 +21,7 @@ mod server;
 
 pub use bulk::{content, debian_like, many_small_files, small_files};
 pub use busybox::{INDEX_HTML, busybox, busybox_with};
-pub use entry::{Entry, MTIME, special};
+pub use entry::{Entry, MTIME, checksummed, special};
 pub use hostile::{Hostile, bomb, endless_entries, hostile, wrong_diff_id};
 pub use image::{Blob, Flavour, Image, host_architecture, index};
 pub use layer::{Compression, Layer, archive, sha256};

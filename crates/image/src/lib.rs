@@ -23,6 +23,8 @@ pub use content::ContentError;
 pub use error::Error;
 pub use image::{Image, ImageUse, Pulled, Removed};
 pub use load::ArchiveError;
+#[doc(hidden)]
+pub use manifest::fuzz as fuzz_manifest;
 pub use manifest::{ContainerDefaults, Healthcheck, History, ImageConfig, ManifestError, RootFs};
 pub use progress::{LayerState, ProgressSink, PullEvent};
 pub use record::{ImageRecord, ImageRecords, LayerRecord, RecordsError};

@@ -3,6 +3,7 @@
 use std::io;
 
 use ross_types::ErrorKind;
+use rustix::io::Errno;
 
 use crate::RecordsError;
 
@@ -25,11 +26,11 @@ impl Error {
     /// `operation` failed because the kernel said so.
     pub(crate) fn io(operation: impl Into<String>, source: impl Into<io::Error>) -> Self {
         let source = source.into();
-        let kind = match source.kind() {
-            io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-            io::ErrorKind::StorageFull | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded => {
+        let kind = match (Errno::from_io_error(&source), source.kind()) {
+            (Some(Errno::MFILE | Errno::NFILE | Errno::NOSPC | Errno::NOMEM), _) => {
                 ErrorKind::ResourceExhausted
             }
+            (_, io::ErrorKind::PermissionDenied) => ErrorKind::PermissionDenied,
             _ => ErrorKind::Internal,
         };
         Self { kind, text: operation.into(), source: Some(Box::new(source)) }

@@ -6,10 +6,12 @@
 mod acquire;
 mod reconcile;
 mod release;
+mod stock;
 
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ipnet::Ipv4Net;
@@ -18,7 +20,7 @@ use ross_types::{ContainerId, ErrorKind};
 use crate::bridge::{self, Bridge, Wanted};
 use crate::firewall::{Firewall, Layout};
 use crate::ledger::Ledger;
-use crate::model::EndpointRecord;
+use crate::model::{EndpointRecord, NetworkMode};
 use crate::netlink::route::RouteSocket;
 use crate::{Error, NetworkConfig, forwarding, resolv, veth};
 
@@ -36,6 +38,9 @@ pub(crate) struct Fabric {
     /// The link group they are removed by; nobody else's, as far as a hash can tell.
     retired_group: u32,
     removing: Mutex<()>,
+    stock: Mutex<Vec<stock::Ready>>,
+    stock_size: AtomicUsize,
+    refilling: Mutex<()>,
     /// Held shared by what works on one endpoint, alone by what looks at all of them.
     gate: RwLock<()>,
 }
@@ -53,11 +58,15 @@ impl Fabric {
         let ledger = Ledger::default();
         let firewall = Firewall::new(&config.bridge);
         for record in config.records.endpoints()? {
-            firewall.expect(release::elements_of(&record));
+            firewall.remember(release::elements_of(&record));
             ledger.restore(record);
         }
         // An alias has at most 255 bytes (IFALIASZ).
-        let owner: String = format!("ross {}", config.state.display()).chars().take(80).collect();
+        let state = config.state.display().to_string();
+        let owner = match state.len() {
+            ..=200 => format!("ross {state}"),
+            _ => format!("ross {:08x}", stable_hash(state.as_bytes())),
+        };
         Ok(Self {
             retired_group: 0x7200_0000 | stable_hash(owner.as_bytes()) >> 8,
             config,
@@ -67,6 +76,9 @@ impl Fabric {
             bridge: Mutex::default(),
             retired: Mutex::default(),
             removing: Mutex::default(),
+            stock: Mutex::default(),
+            stock_size: AtomicUsize::new(0),
+            refilling: Mutex::default(),
             gate: RwLock::default(),
         })
     }
@@ -105,7 +117,18 @@ impl Fabric {
             }
         }
         *known = None;
-        Ok(known.insert(self.make_bridge(host)?).clone())
+        match self.make_bridge(host) {
+            Ok(bridge) => Ok(known.insert(bridge).clone()),
+            Err(error) => {
+                // A bridge without its rules would be open to everybody.
+                if self.ledger.records().iter().all(|record| record.mode != NetworkMode::Bridge)
+                    && let Err(failure) = self.undo_bridge(host)
+                {
+                    tracing::warn!(?failure, "left behind by a bridge that could not be made");
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Makes or repairs bridge, forwarding and table, and links the ends of living pairs to the bridge.
@@ -122,9 +145,10 @@ impl Fabric {
         fs::create_dir_all(self.pins())
             .map_err(|error| Error::io(format!("create {}", self.pins().display()), error))?;
         let bridge = bridge::ensure(host, &wanted)?;
-        let guarded = forwarding::enable(&self.config.state, host, &bridge.name)?;
-        // The rules come before the first packet: nothing is linked to a new bridge yet.
+        let guarded = forwarding::guarded(&self.config.state, host, &bridge.name)?;
+        // The rules come before the first packet: nothing is linked to a new bridge, and nothing forwarded, yet.
         self.firewall.install(Layout { bridge: bridge.name.clone(), subnet: bridge.subnet, guarded })?;
+        forwarding::enable()?;
         for name in records.iter().filter_map(|record| record.host_link.as_deref()) {
             // Its container may have gone with it.
             if let Err(error) = veth::attach(host, &bridge, name) {
@@ -145,19 +169,20 @@ impl Fabric {
             return Ok(());
         }
         *known = None;
-        let steps = [
-            // While the rules are there nothing gets through, so they go last but for the bridge's absence.
-            forwarding::restore(&self.config.state, &mut host, name),
-            bridge::remove(&mut host, name, &self.owner),
-            self.firewall.uninstall(),
-        ];
-        steps.into_iter().collect()
+        // The rules go last: until then nothing gets through.
+        [self.undo_bridge(&mut host), self.firewall.uninstall()].into_iter().collect()
+    }
+
+    fn undo_bridge(&self, host: &mut RouteSocket) -> Result<(), Error> {
+        let name = &self.config.bridge;
+        let restored = forwarding::restore(&self.config.state, host, name);
+        [restored, bridge::remove(host, name, &self.owner)].into_iter().collect()
     }
 }
 
 fn leased_subnet(record: &EndpointRecord) -> Option<Ipv4Net> {
     match (&record.mode, record.endpoint.address) {
-        (crate::NetworkMode::Bridge, Some(ipnet::IpNet::V4(address))) => Some(address.trunc()),
+        (NetworkMode::Bridge, Some(ipnet::IpNet::V4(address))) => Some(address.trunc()),
         _ => None,
     }
 }

@@ -102,23 +102,19 @@ impl Firewall {
             .map_err(|error| Error::io(format!("forget tracked flows to {container}"), error))
     }
 
-    /// Forgets the UDP flows to `ports` of one of the host's `addresses`.
+    /// Forgets the UDP flows to one of `ports` of one of the host's `addresses`.
     pub(crate) fn forget_flows_from_outside(
         &self,
         addresses: &[Ipv4Addr],
-        ports: impl Iterator<Item = u16>,
+        ports: &[u16],
     ) -> Result<(), Error> {
-        let mut state = self.state();
-        for port in ports {
-            state
-                .with_socket(|socket| conntrack::forget_flows_from_outside(socket, addresses, port))
-                .map_err(|error| Error::io(format!("forget tracked flows to port {port}/udp"), error))?;
-        }
-        Ok(())
+        self.state()
+            .with_socket(|socket| conntrack::forget_flows_from_outside(socket, addresses, ports))
+            .map_err(|error| Error::io("forget tracked flows to published udp ports", error))
     }
 
     /// Notes elements that leases of an earlier process imply; the next [`Firewall::install`] writes them.
-    pub(crate) fn expect(&self, elements: impl IntoIterator<Item = Element>) {
+    pub(crate) fn remember(&self, elements: impl IntoIterator<Item = Element>) {
         self.state().elements.extend(elements);
     }
 

@@ -23,10 +23,9 @@ fn is_on() -> Result<bool, Error> {
     text.map(|text| text.trim() != "0").map_err(|error| Error::io("read net.ipv4.ip_forward", error))
 }
 
-/// Turns forwarding on where it is off; returns the interfaces between which ross must not let the host forward.
-pub(crate) fn enable(state: &Path, host: &mut RouteSocket, bridge: &str) -> Result<Vec<String>, Error> {
+/// The interfaces between which ross must not let the host forward; to be called, and heeded, before [`enable`].
+pub(crate) fn guarded(state: &Path, host: &mut RouteSocket, bridge: &str) -> Result<Vec<String>, Error> {
     let note = note(state);
-    let failed = |error| Error::io(format!("write {}", note.display()), error);
     if is_on()? {
         return match fs::read_to_string(&note) {
             Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
@@ -34,13 +33,17 @@ pub(crate) fn enable(state: &Path, host: &mut RouteSocket, bridge: &str) -> Resu
             Err(error) => Err(Error::io(format!("read {}", note.display()), error)),
         };
     }
+    let failed = |error| Error::io(format!("write {}", note.display()), error);
     let guarded: Vec<String> = other_links(host, bridge)?.into_iter().collect();
-    let mut staged = note.clone();
-    staged.set_extension("new");
+    let staged = note.with_extension("new");
     fs::write(&staged, guarded.join("\n")).map_err(failed)?;
     fs::rename(&staged, &note).map_err(failed)?;
-    bridge::set(SWITCH, "1")?;
     Ok(guarded)
+}
+
+/// Turns forwarding on where it is off.
+pub(crate) fn enable() -> Result<(), Error> {
+    bridge::set(SWITCH, "1")
 }
 
 /// Turns forwarding off again if ross turned it on and no interface came since that may need it.

@@ -114,6 +114,11 @@ impl Ledger {
         }
     }
 
+    /// For an address that never came into a lease.
+    pub(crate) fn give_back_address(&self, address: Ipv4Addr) {
+        self.state().addresses.give_back(address);
+    }
+
     pub(crate) fn lease_port(
         &self,
         mapping: &PortMapping,

@@ -100,6 +100,12 @@ impl Networks {
         self.run(Fabric::remove_retired).await
     }
 
+    /// Keeps this many namespaces made ahead from now on, so that most starts find theirs ready; none at first.
+    /// They show as `rv…` links on the bridge, and end with [`Networks::close`] or with the process.
+    pub fn keep_ready(&self, count: usize) {
+        self.fabric.keep_ready(count);
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Fabric) -> Result<T, Error> + Send + 'static,
@@ -113,6 +119,10 @@ impl Networks {
                     tracing::warn!(?error, "links of released endpoints are left");
                 }
             });
+        }
+        if self.fabric.is_short() {
+            let fabric = Arc::clone(&self.fabric);
+            tokio::task::spawn_blocking(move || fabric.refill());
         }
         result
     }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use ross_types::{ContainerId, ErrorKind};
 use rustix::io::Errno;
@@ -67,7 +68,7 @@ impl PortLedger {
                 if let Some(holder) = self.holder(host_ip, mapping.protocol, host_port) {
                     return Err(allocated(&port, &format!(" to container {}", holder.short())));
                 }
-                let socket = reserve(&port)?;
+                let socket = reserve_patiently(&port)?;
                 (port, socket)
             }
             None => self.take_ephemeral(published)?,
@@ -108,6 +109,19 @@ fn shown(port: &PublishedPort) -> String {
 
 fn allocated(port: &PublishedPort, to: &str) -> Error {
     Error::new(ErrorKind::AlreadyExists, format!("port {} is already allocated{to}", shown(port)))
+}
+
+/// A port that was just let go may live on for a moment in a child of this process between fork and exec.
+fn reserve_patiently(port: &PublishedPort) -> Result<OwnedFd, Error> {
+    const ATTEMPTS: u32 = 5;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 1..ATTEMPTS {
+        match reserve(port) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => std::thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+    reserve(port)
 }
 
 /// Binds `port`, or says who or what is in the way.

@@ -1,8 +1,8 @@
 //! `shim.json`: what a shim is told when it is launched.
 //!
-//! The launcher writes the file into the container's state directory before it starts the shim, and a daemon that
-//! comes later reads it again. Temporary name and rename; no fsync, since the state directory is a tmpfs and a
-//! shim does not live through a reboot either.
+//! The launcher writes the file into the container's state directory before it starts the shim, and a
+//! daemon that comes later reads it again. Temporary name and rename; no fsync, since the state directory
+//! is a tmpfs and a shim does not live through a reboot either.
 
 use std::fs;
 use std::io;
@@ -19,8 +19,8 @@ pub const SOCKET_FILE: &str = "shim.sock";
 /// The version of the format that this crate writes.
 pub const CONFIG_VERSION: u32 = 1;
 
-/// What a shim writes on its standard output, and then closes it, once its socket listens. Anything else is the reason
-/// why it gave up.
+/// What a shim writes on its standard output, and then closes it, once its socket listens. Anything else is
+/// the reason why it gave up.
 pub const READY: &[u8] = b"+";
 
 /// What a shim is told when it is launched.
@@ -44,8 +44,8 @@ pub struct ShimConfig {
     pub stdin_once: bool,
     /// Where the exit record is written.
     pub exit_record: PathBuf,
-    /// Whether the exit record is forced to the disk before anyone is told. Not needed for a container that is
-    /// removed when it ends.
+    /// Whether the exit record is forced to the disk before anyone is told. Not needed for a container that
+    /// is removed when it ends.
     #[serde(default = "durable_by_default")]
     pub durable: bool,
 }

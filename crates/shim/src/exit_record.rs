@@ -1,7 +1,7 @@
 //! How a container ended, kept where a power cut does not reach it.
 //!
-//! The record is written (temporary name, fsync, rename, fsync of the directory) before any client of the shim is
-//! told of the end, so that nobody can act on an exit that is forgotten afterwards.
+//! The record is written (temporary name, fsync, rename, fsync of the directory) before any client of the
+//! shim is told of the end, so that nobody can act on an exit that is forgotten afterwards.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,7 +21,8 @@ pub struct ExitRecord {
     pub version: u32,
     /// The pid of the container's first process, 0 when there never was one.
     pub pid: i32,
-    /// The exit code: the program's own, 128+n when signal n ended it, 125 to 127 when it could not be started.
+    /// The exit code: the program's own, 128+n when signal n ended it, 125 to 127 when it could not be
+    /// started.
     pub code: i32,
     /// The signal that ended it.
     pub signal: Option<i32>,

@@ -4,6 +4,7 @@
 //! - [`config`]: what the shim is told at launch (`shim.json`).
 //! - [`exit_record`]: how a container ended, durable before anyone is told.
 //! - [`log`]: the container's log file.
+//! - [`supervisor`]: the shim itself.
 //! - `client` (feature `client`): starts shims and talks to them, for tokio programs.
 
 #![forbid(unsafe_code)]
@@ -15,3 +16,4 @@ pub mod config;
 pub mod exit_record;
 pub mod log;
 pub mod protocol;
+pub mod supervisor;

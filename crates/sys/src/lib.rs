@@ -22,6 +22,9 @@ pub mod ns;
 pub mod personality;
 pub mod pidfd;
 pub mod seccomp;
+pub mod signalfd;
+
+pub use error::SysError;
 pub mod signal;
 pub mod signalfd;
 

@@ -1,7 +1,7 @@
 //! Content: blobs by digest, and the staging area they come from.
 //!
 //! Invariants: a file under `blobs/` has the size and digest its name and descriptor say, and was durable before it
-//! got that name; a file under `ingest/` may be anything. Knows nothing of images, registries or layers.
+//! got that name; a name is durable after [`BlobStore::sync_names`]; a file under `ingest/` may be anything. Knows nothing of images, registries or layers.
 
 mod error;
 mod gate;

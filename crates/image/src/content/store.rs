@@ -127,12 +127,21 @@ impl BlobStore {
         Ingest::open(self, digest, size)
     }
 
-    /// Makes the staged file `path` durable, then visible as the blob `digest`.
+    /// Makes the staged file `path` durable, then visible as the blob `digest`. Its name is durable after
+    /// [`sync_names`](Self::sync_names).
     pub(super) fn publish(&self, file: &File, path: &Path, digest: &Digest) -> Result<(), ContentError> {
         file.sync_all().map_err(ContentError::file("sync", path))?;
         let target = self.path(digest);
-        fs::rename(path, &target).map_err(ContentError::file("make", &target))?;
-        sync_parent(&target)
+        fs::rename(path, &target).map_err(ContentError::file("make", &target))
+    }
+
+    /// Makes the names of all blobs durable: once for an image, before its record is written.
+    pub(crate) fn sync_names(&self) -> Result<(), ContentError> {
+        for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Sha512] {
+            let path = self.blobs.join(algorithm.as_str());
+            File::open(&path).and_then(|dir| dir.sync_all()).map_err(ContentError::file("sync", &path))?;
+        }
+        Ok(())
     }
 
     /// Makes the staging file `path`, whose digest the caller has computed, durable and visible as a blob.
@@ -189,11 +198,6 @@ pub(super) fn remove_file(path: &Path) -> Result<(), ContentError> {
         }
         _ => Ok(()),
     }
-}
-
-fn sync_parent(path: &Path) -> Result<(), ContentError> {
-    let parent = path.parent().expect("a blob's path has a parent");
-    File::open(parent).and_then(|dir| dir.sync_all()).map_err(ContentError::file("sync", parent))
 }
 
 #[cfg(test)]

@@ -376,12 +376,62 @@ fn c_string(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Reads `data` as an archive to its end; for fuzzing.
+/// Reads `data` as an archive, all of it or until it is refused.
 #[cfg(test)]
-pub(super) fn fuzz(data: &[u8]) {
+fn fuzz(data: &[u8]) {
     let mut archive = Archive::new(data);
     while let Ok(Some(member)) = archive.next() {
-        assert!(member.stored <= i64::MAX as u64);
+        let stored = member.sparse.map_or(member.stored, |runs| runs.iter().map(|run| run.len).sum());
+        assert_eq!(stored, member.stored);
+        assert!(member.real_size >= stored);
         assert!(archive.offset() <= data.len() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rootfs_fixtures::many_layers_entries;
+
+    use super::*;
+
+    /// Bytes that look like an archive, so that mutations get past the first checksum.
+    fn archive() -> Vec<u8> {
+        let mut tar: Vec<u8> =
+            many_layers_entries(0).iter().flatten().flat_map(rootfs_fixtures::Entry::bytes).collect();
+        tar.resize(tar.len() + 1024, 0);
+        tar
+    }
+
+    fn with_checksum(block: &mut [u8]) {
+        let block: &mut [u8; BLOCK] = block.try_into().unwrap();
+        *block = rootfs_fixtures::checksummed(*block);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(data in proptest::collection::vec(any::<u8>(), 0..4096)) {
+            fuzz(&data);
+        }
+
+        #[test]
+        fn changed_archives(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20)) {
+            let mut data = archive();
+            for (index, byte) in changes {
+                let at = index.index(data.len());
+                data[at] = byte;
+                let start = at - at % BLOCK;
+                if &data[start + 257..start + 262] == b"ustar" {
+                    with_checksum(&mut data[start..start + BLOCK]);
+                }
+            }
+            fuzz(&data);
+        }
+
+        #[test]
+        fn cut_archives(end in any::<prop::sample::Index>()) {
+            let data = archive();
+            fuzz(&data[..end.index(data.len())]);
+        }
     }
 }

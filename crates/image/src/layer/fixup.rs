@@ -19,6 +19,8 @@ use super::ledger::{Late, Ledger};
 use super::merged::{self, Found, Level, Resolved};
 use super::{EntryFlaw, name, remove, tree, write, xattr};
 
+const LOOKING: &str = "look for the link's target in the layers below";
+
 /// Completes the tree whose root is `root`, and is also the highest of `stack`.
 ///
 /// An error comes with the path it is about.
@@ -28,19 +30,18 @@ pub(super) fn complete(
     ledger: &mut Ledger,
 ) -> std::result::Result<(), (Vec<u8>, Fault)> {
     describe_directories(root, stack, ledger)?;
-    for (target, links) in by_target(std::mem::take(&mut ledger.links)) {
+    let mut targets: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
+    for (link, target) in std::mem::take(&mut ledger.links) {
+        match resolve_target(stack, &target) {
+            Ok(path) => targets.entry(path).or_default().push(link),
+            Err(fault) => return Err((link, fault)),
+        }
+    }
+    for (target, links) in targets {
         let first = links.first().cloned().unwrap_or_default();
         copy_up_and_link(root, stack, ledger, &target, &links).map_err(|fault| (first, fault))?;
     }
     describe_directories(root, stack, ledger)
-}
-
-fn by_target(links: BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<Vec<u8>, Vec<Vec<u8>>> {
-    let mut targets: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
-    for (path, target) in links {
-        targets.entry(target).or_default().push(path);
-    }
-    targets
 }
 
 fn describe_directories(
@@ -163,6 +164,23 @@ fn replace_whiteout(parent: &OwnedFd, file: &[u8]) -> Result<()> {
     merged::mark_opaque(dir).doing("mark its parent directory opaque")
 }
 
+fn refuse(target: &[u8], flaw: EntryFlaw) -> Fault {
+    EntryFlaw::HardLink { target: name::show(target), flaw: Box::new(flaw) }.into()
+}
+
+/// The target's path with the links on its way followed, in this layer and those below.
+fn resolve_target(stack: &Level, target: &[u8]) -> Result<Vec<u8>> {
+    let (parent, file) = name::split(target).ok_or_else(|| refuse(target, EntryFlaw::IsDirectory))?;
+    let flaw = match stack.resolve(b"", parent).doing(LOOKING)? {
+        Resolved::Path(parent) => return Ok(name::join(&parent, file)),
+        Resolved::Blocked(by) => EntryFlaw::ParentIsNoDirectory(name::show(&by)),
+        Resolved::Escapes(link) => EntryFlaw::LinkEscapes(name::show(&link)),
+        Resolved::TooManyLinks => EntryFlaw::TooManyLinks,
+    };
+    Err(refuse(target, flaw))
+}
+
+/// Makes `links` links to the file at `target`, a path without links.
 fn copy_up_and_link(
     root: &OwnedFd,
     stack: &Level,
@@ -170,21 +188,11 @@ fn copy_up_and_link(
     target: &[u8],
     links: &[Vec<u8>],
 ) -> Result<()> {
-    let action = "look for the link's target in the layers below";
-    let refuse = |flaw| {
-        let flaw = Box::new(flaw);
-        Fault::from(EntryFlaw::HardLink { target: name::show(target), flaw })
-    };
+    let refuse = |flaw| refuse(target, flaw);
     let (parent, file) = name::split(target).ok_or_else(|| refuse(EntryFlaw::IsDirectory))?;
-    let parent = match stack.resolve(b"", parent).doing(action)? {
-        Resolved::Path(parent) => parent,
-        Resolved::Blocked(by) => return Err(refuse(EntryFlaw::ParentIsNoDirectory(name::show(&by)))),
-        Resolved::Escapes(link) => return Err(refuse(EntryFlaw::LinkEscapes(name::show(&link)))),
-        Resolved::TooManyLinks => return Err(refuse(EntryFlaw::TooManyLinks)),
-    };
-    let level = stack.descend(&parent).doing(action)?.ok_or_else(|| refuse(EntryFlaw::Missing))?;
-    let (own, found) = match level.below_top().step(file).doing(action)? {
-        Found::Nothing => (true, level.step(file).doing(action)?),
+    let level = stack.descend(parent).doing(LOOKING)?.ok_or_else(|| refuse(EntryFlaw::Missing))?;
+    let (own, found) = match level.below_top().step(file).doing(LOOKING)? {
+        Found::Nothing => (true, level.step(file).doing(LOOKING)?),
         found => (false, found),
     };
     let (from, status) = match found {
@@ -205,8 +213,8 @@ fn copy_up_and_link(
     }
     // Overlay would have the target itself in this layer too now, unless the layer hides or replaces it.
     if let (false, Some((first, link))) = (own, first) {
-        ensure(root, ledger, &parent)?;
-        let dir = tree::open_beneath(root, &parent).doing("open its parent directory")?;
+        ensure(root, ledger, parent)?;
+        let dir = tree::open_beneath(root, parent).doing("open its parent directory")?;
         match rustix::fs::linkat(&*first, link, &dir, file, AtFlags::empty()) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno).doing("copy up the link's target"),

@@ -125,7 +125,7 @@ mod tests {
         // The second size record is malformed on purpose: its length says 10 and `10 size=\n\n` is nine long.
         assert!(matches!(pax, Err(ArchiveFlaw::Pax)), "{pax:?}");
         let pax =
-            parse(b"19 path=some/name\n\n26 SCHILY.xattr.user.a=\n\x00\n\n10 uid=99\n9 size=7\n").unwrap();
+            parse(b"19 path=some/name\n\n27 SCHILY.xattr.user.a=\n\x00\n\n10 uid=99\n9 size=7\n").unwrap();
         assert_eq!(pax.path.unwrap(), b"some/name\n");
         assert_eq!(pax.xattrs, [(b"user.a".to_vec(), b"\n\x00\n".to_vec())]);
         assert_eq!((pax.size, pax.uid), (Some(7), Some(99)));

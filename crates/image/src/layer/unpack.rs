@@ -62,6 +62,8 @@ pub(super) fn unpack(
         root_opaque: false,
         owner: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
     };
+    // Overwritten by the archive's own entry for the root, if it has one.
+    unpacker.ledger.directory(b"", write::late_default()).map_err(|fault| fault.at(layer, b"", 0))?;
     while let Some(member) =
         archive.next().map_err(|flaw| Fault::from(flaw).at(layer, b"", archive.offset()))?
     {

@@ -18,6 +18,7 @@ use crate::progress::{ProgressSink, PullEvent};
 use crate::pull::{Order, assemble};
 use crate::store::{Inner, Lease, Wants, blocking};
 
+use images::Found;
 use members::Members;
 
 pub(crate) async fn load(
@@ -26,15 +27,31 @@ pub(crate) async fn load(
     progress: ProgressSink,
 ) -> Result<Vec<Image>, Error> {
     let staging = inner.clone();
-    let (lease, found) = blocking(move || {
+    let (found, lease, released) = blocking(move || {
         let members = Members::read(&staging.blobs, archive, staging.limits.bytes)?;
         // All that could become a blob is leased before any of it does.
         let wants = Wants { blobs: members.digests(), ..Wants::default() };
-        let (lease, _) = Lease::acquire(&staging, wants);
-        let found = images::images(&members, &staging.blobs)?;
-        Ok((lease, found))
+        let (lease, released) = Lease::acquire(&staging, wants);
+        Ok((images::images(&members, &staging.blobs), lease, released))
     })
     .await?;
+    let loaded = match found {
+        Ok(found) => assemble_all(inner, found, &progress).await,
+        Err(error) => Err(error),
+    };
+    // Never settled: what no image came to use goes. An error of the receiver says that it has.
+    drop(lease);
+    let _ = released.await;
+    let loaded = loaded?;
+    progress(PullEvent::Done);
+    Ok(loaded)
+}
+
+async fn assemble_all(
+    inner: &Arc<Inner>,
+    found: Vec<Found>,
+    progress: &ProgressSink,
+) -> Result<Vec<Image>, Error> {
     let mut loaded = Vec::new();
     for image in found {
         let digest = image.resolved.digest.clone();
@@ -44,8 +61,5 @@ pub(crate) async fn load(
             Order { resolved: image.resolved, repository: None, references, progress: progress.clone() };
         loaded.push(assemble(inner, order).await?.0);
     }
-    // Not settled: what no image came to use goes back to staging.
-    drop(lease);
-    progress(PullEvent::Done);
     Ok(loaded)
 }

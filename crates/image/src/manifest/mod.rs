@@ -4,6 +4,7 @@ mod choose;
 mod config;
 mod document;
 mod error;
+mod fuzz;
 
 pub(crate) use choose::{MAX_INDEX_DEPTH, choose, none_fits};
 pub(crate) use config::MAX_CONFIG_SIZE;
@@ -13,3 +14,4 @@ pub(crate) use document::{
     printable,
 };
 pub use error::ManifestError;
+pub use fuzz::fuzz;

@@ -147,14 +147,14 @@ async fn finish(
     let resolved = Arc::new(resolved);
     let writing = {
         let (assembly, resolved) = (assembly.clone(), resolved.clone());
-        tokio::spawn(blocking(move || {
+        blocking(move || {
             let blobs = &assembly.inner.blobs;
             blobs.put(&resolved.digest, &resolved.raw_manifest)?;
             Ok(blobs.put(&resolved.manifest.config.digest, &resolved.raw_config)?)
-        }))
+        })
     };
     let keys = layers(assembly, &jobs).await;
-    let written = writing.await.unwrap_or_else(|lost| Err(Error::TaskLost(lost)));
+    let written = writing.await;
     let (keys, all_existed) = keys?;
     written?;
     let record = resolved.record(&jobs, &keys);
@@ -174,6 +174,7 @@ fn write_record(
     mut record: ImageRecord,
     references: &[(ImageRef, Digest)],
 ) -> Result<(ImageRecord, bool), Error> {
+    inner.blobs.sync_names()?;
     let records = &inner.config.records;
     let before = records.images()?.into_iter().find(|known| known.id == record.id);
     let mut known = before.is_some();

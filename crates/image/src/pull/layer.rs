@@ -28,7 +28,7 @@ pub(super) enum Got {
     /// It is in place now.
     Made(LayerKey),
     /// It waits for the layers below it.
-    Pending(Pending),
+    Pending(Box<Pending>),
 }
 
 /// A layer with the pass that keeps others from making it too; to be kept until the layer is in place.
@@ -64,7 +64,7 @@ pub(super) async fn obtain(assembly: Arc<Assembly>, job: Job) -> Result<Obtained
     drop(permit);
     let got = match made.map_err(|failed| failed.error)? {
         Applied::Independent(layer) => Got::Made(layer.key),
-        Applied::NeedsParents(pending) => Got::Pending(pending),
+        Applied::NeedsParents(pending) => Got::Pending(Box::new(pending)),
     };
     Ok(Obtained { got, pass })
 }

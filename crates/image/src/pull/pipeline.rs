@@ -93,12 +93,8 @@ pub(super) async fn make(assembly: &Arc<Assembly>, job: &Job, pass: &Arc<Pass>) 
             Ok(result?)
         })
     };
-    // Both begin at once, where a future by itself would wait to be polled.
-    let (bring, unpack) = (tokio::spawn(bring), tokio::spawn(unpack));
     let downloaded = download(&shared, start, feed).await;
-    let brought = bring.await.unwrap_or_else(|lost| Err(Error::TaskLost(lost)));
-    let applied = unpack.await.unwrap_or_else(|lost| Err(Error::TaskLost(lost)));
-    verdict(downloaded, brought, applied)
+    verdict(downloaded, bring.await, unpack.await)
 }
 
 fn is_broken(error: &LayerError) -> bool {

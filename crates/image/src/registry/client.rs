@@ -8,7 +8,7 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use ross_types::ErrorKind;
 use serde::Deserialize;
 
-use super::endpoint::{may_follow, same_origin};
+use super::endpoint::{is_loopback, may_follow, same_origin};
 use super::{RegistryConfig, RegistryError};
 use crate::manifest::printable;
 
@@ -24,6 +24,7 @@ const MAX_ERROR_BODY: usize = 16 * 1024;
 pub(super) struct HttpClient {
     pub(super) config: RegistryConfig,
     plain: OnceLock<Client>,
+    local: OnceLock<Client>,
     tls: OnceLock<Client>,
 }
 
@@ -56,11 +57,16 @@ pub(super) struct Answer {
 
 impl HttpClient {
     pub(super) fn new(config: RegistryConfig) -> Self {
-        Self { config, plain: OnceLock::new(), tls: OnceLock::new() }
+        Self { config, plain: OnceLock::new(), local: OnceLock::new(), tls: OnceLock::new() }
     }
 
     fn client(&self, object: &str, url: &Url) -> Result<&Client, RegistryError> {
-        let cell = if url.scheme() == "https" { &self.tls } else { &self.plain };
+        let local = is_loopback(url);
+        let cell = match url.scheme() {
+            "https" => &self.tls,
+            _ if local => &self.local,
+            _ => &self.plain,
+        };
         if let Some(client) = cell.get() {
             return Ok(client);
         }
@@ -75,6 +81,10 @@ impl HttpClient {
             .pool_max_idle_per_host(self.config.parallel_layers);
         if url.scheme() != "https" {
             builder = builder.tls_certs_only([]);
+            if local {
+                // A proxy named in the environment is no way to this machine; docker knows that too.
+                builder = builder.no_proxy();
+            }
         }
         let client = builder.build().map_err(|error| RegistryError::of_transport(object, error))?;
         Ok(cell.get_or_init(|| client))

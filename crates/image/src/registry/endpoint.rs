@@ -27,7 +27,7 @@ fn address(url: &Url) -> Option<IpAddr> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let name = url.host_str().is_some_and(|host| host == "localhost" || host.ends_with(".localhost"));
     name || address(url).is_some_and(|address| address.is_loopback())
 }

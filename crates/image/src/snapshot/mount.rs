@@ -142,4 +142,34 @@ mod tests {
     fn escapes() {
         assert_eq!(escaped(b"/a,b:c\\d"), b"/a\\,b\\:c\\\\d");
     }
+
+    /// Both ways, with more and longer paths than a page of options takes: this kernel may only ever use the first.
+    #[test]
+    fn many_layers_mount_both_ways() {
+        let dir = tempfile::tempdir().unwrap();
+        let named = |name: String| {
+            let path = dir.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            let fd = std::fs::File::open(&path).unwrap().into();
+            Named { fd, path }
+        };
+        let layer = |index| {
+            let layer = named(format!("{index:0100}"));
+            std::fs::write(layer.path.join(format!("file{index}")), "x").unwrap();
+            layer
+        };
+        let overlay = Overlay {
+            lower: (0..127).map(layer).collect(),
+            writable: Some((named("upper".into()), named("work".into()))),
+            volatile: false,
+        };
+        assert!(overlay.options(usize::MAX).len() > PAGE_MAX && overlay.options(0).len() < PAGE_MAX);
+        let target = named("target".into()).path;
+        for mount in [Overlay::mount, Overlay::mount_by_page] {
+            mount(&overlay, &target).unwrap();
+            let files = std::fs::read_dir(&target).unwrap().count();
+            rustix::mount::unmount(&target, rustix::mount::UnmountFlags::DETACH).unwrap();
+            assert_eq!(files, 127);
+        }
+    }
 }

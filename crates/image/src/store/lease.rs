@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ross_types::Digest;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::Inner;
 use crate::error::Error;
@@ -19,6 +19,7 @@ use crate::record::ImageRecord;
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
     held: Mutex<Held>,
+    returned: Notify,
 }
 
 /// The state under the lock.
@@ -60,6 +61,19 @@ impl Leases {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits until nothing is leased. The lock may be held for as long as a removal takes.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let returned = self.returned.notified();
+            if self.held.try_lock().is_ok_and(|held| held.is_empty()) {
+                return;
+            }
+            // A lease that is returned between the look and the wait is not missed; a removal that held the lock in
+            // between tells nobody, so the look is repeated now and then.
+            let _ = tokio::time::timeout(std::time::Duration::from_millis(50), returned).await;
+        }
+    }
 }
 
 fn take<K: std::hash::Hash + Eq + Clone>(held: &mut HashMap<K, usize>, keys: &[K]) {
@@ -90,6 +104,10 @@ impl Held {
         give_back(&mut self.blobs, &wants.blobs);
         give_back(&mut self.layers, &wants.layers);
         give_back(&mut self.images, wants.image.as_slice());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.blobs.is_empty() && self.layers.is_empty() && self.images.is_empty()
     }
 
     /// Whether somebody is about to use this image.
@@ -165,24 +183,28 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let wants = std::mem::take(&mut self.wants);
         let released = self.released.take();
-        if self.settled.load(Ordering::Relaxed) {
-            self.inner.leases.lock().give_back(&wants);
+        let settled = self.settled.load(Ordering::Relaxed);
+        if settled && let Ok(mut held) = self.inner.leases.held.try_lock() {
+            held.give_back(&wants);
+            drop(held);
+            self.inner.leases.returned.notify_waiters();
             return;
         }
         let inner = self.inner.clone();
-        let sweep = move || {
+        let end = move || {
             let mut held = inner.leases.lock();
             held.give_back(&wants);
-            if let Err(error) = held.collect(&inner, &wants, Fate::Demote) {
+            if !settled && let Err(error) = held.collect(&inner, &wants, Fate::Demote) {
                 // Nobody waits for this; what stays is swept when the store is opened next.
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot clear up after a pull");
             }
             drop(held);
+            inner.leases.returned.notify_waiters();
             drop(released);
         };
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(sweep)),
-            Err(_) => sweep(),
+            Ok(runtime) => drop(runtime.spawn_blocking(end)),
+            Err(_) => end(),
         }
     }
 }

@@ -87,7 +87,7 @@ impl ImageStore {
         loaded.map_err(|source| Error::Load(Box::new(source)))
     }
 
-    /// All images, the newest first. One whose configuration cannot be read is among them, marked as damaged.
+    /// All images, the newest first; blocks on the disk. One whose configuration cannot be read is among them, marked as damaged.
     ///
     /// # Errors
     /// When the records cannot be read.
@@ -106,7 +106,7 @@ impl ImageStore {
     }
 
     /// The image that `name_or_id` means: `name[:tag][@digest]`, an image id with or without `sha256:`, or the
-    /// first digits of one.
+    /// first digits of one. Blocks on the disk.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::InvalidName`], or what reading it came to.
@@ -115,7 +115,7 @@ impl ImageStore {
         read_image(&self.inner, record).map_err(|(_, error)| error)
     }
 
-    /// Makes `reference` lead to `image`.
+    /// Makes `reference` lead to `image`. Blocks on the disk.
     ///
     /// # Errors
     /// [`Error::InvalidTag`] when the reference has a digest; [`Error::NotFound`] when the image is gone.
@@ -134,7 +134,8 @@ impl ImageStore {
 
     /// Removes a reference, and the image with its blobs and layers when that was the last one; by Docker's rules.
     ///
-    /// `in_use` says which container uses an image. A container that exists keeps the image's layers: with `force`
+    /// Blocks on the disk, for as long as deleting the layers takes. `in_use` says which container uses an image; it
+    /// is called under the store's lock and must not call the store. A container that exists keeps the image's layers: with `force`
     /// the image then only loses its references.
     ///
     /// # Errors
@@ -167,6 +168,12 @@ impl ImageStore {
         Ok(Hold { lease })
     }
 
+    /// Waits until no pull, load or hold is in flight, abandoned ones that are still clearing up included: before the
+    /// process ends, or the root is opened again.
+    pub async fn idle(&self) {
+        self.inner.leases.idle().await;
+    }
+
     /// Writable roots over the layers of images.
     #[must_use]
     pub fn snapshots(&self) -> &Snapshots {
@@ -186,9 +193,10 @@ pub(crate) fn read_image(inner: &Inner, record: ImageRecord) -> Result<Image, (B
     }
 }
 
-/// Runs blocking work where it blocks nobody.
-pub(crate) async fn blocking<T: Send + 'static>(
+/// Runs blocking work where it blocks nobody. It begins at the call and goes on to its end, awaited or not.
+pub(crate) fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|lost| Err(Error::TaskLost(lost)))
+) -> impl Future<Output = Result<T, Error>> + Send {
+    let task = tokio::task::spawn_blocking(work);
+    async move { task.await.unwrap_or_else(|lost| Err(Error::TaskLost(lost))) }
 }

@@ -74,29 +74,45 @@ impl Fabric {
     fn build_on_bridge(&self, request: &EndpointRequest, lease: &mut Lease) -> Result<(), Error> {
         let mut host = Self::host_socket()?;
         let bridge = self.bridge(&mut host)?;
-        let address = self.ledger.lease_address(bridge.subnet, request.ip)?;
+        let fresh_link = veth::random_name()?;
+        // What is in stock has no address or link-layer address of anybody's choice.
+        let any = request.ip.is_none() && request.mac.is_none();
+        let ready = if any { self.take_ready(&bridge) } else { None };
+        let address = match (&ready, request.ip) {
+            (Some(ready), _) => ready.address,
+            (None, Some(fixed)) => self.lease_fixed(&bridge, fixed).map(|()| fixed)?,
+            (None, None) => self.ledger.lease_address(bridge.subnet, None)?,
+        };
+        // From here on the record names what is to be undone.
+        let host_link = ready.as_ref().map_or(fresh_link, |ready| ready.host_link.clone());
         let mac = request.mac.unwrap_or_else(|| ipam::mac_of(address));
-        let endpoint = &mut lease.record.endpoint;
+        let pin = self.pin_of(&request.container);
         let with_prefix = Ipv4Net::new(address, bridge.subnet.prefix_len()).map(IpNet::V4);
-        endpoint.address = Some(with_prefix.expect("the prefix is that of a subnet"));
-        endpoint.gateway = Some(bridge.gateway.into());
-        endpoint.mac = Some(mac);
-        endpoint.interface = Some(veth::INSIDE.to_owned());
+        lease.record.host_link = Some(host_link.clone());
+        lease.record.endpoint = Endpoint {
+            netns: Some(pin.clone()),
+            address: Some(with_prefix.expect("the prefix is that of a subnet")),
+            gateway: Some(bridge.gateway.into()),
+            mac: Some(mac),
+            interface: Some(veth::INSIDE.to_owned()),
+            ..lease.record.endpoint.clone()
+        };
         for mapping in &request.ports {
             let (port, socket) = self.ledger.lease_port(mapping, &request.container)?;
             lease.record.endpoint.ports.push(port);
             lease.sockets.push(socket);
         }
         self.write_names(request, lease, Some(&bridge))?;
-
-        let host_link = veth::random_name()?;
-        let pin = self.pin_of(&request.container);
-        lease.record.host_link = Some(host_link.clone());
-        lease.record.endpoint.netns = Some(pin.clone());
         self.record(lease)?;
 
-        let mut namespace = Namespace::create()?;
-        veth::connect(&mut host, &bridge, &mut namespace, &host_link, address, mac)?;
+        let namespace = match ready {
+            Some(ready) => ready.namespace,
+            None => {
+                let mut namespace = Namespace::create()?;
+                veth::connect(&mut host, &bridge, &mut namespace, &host_link, address, mac)?;
+                namespace
+            }
+        };
         namespace.pin(&pin)?;
         self.publish(&mut host, lease)
     }
@@ -108,12 +124,12 @@ impl Fabric {
         }
         self.firewall.publish(&elements)?;
         let udp = lease.record.endpoint.ports.iter().filter(|port| port.protocol == Protocol::Udp);
-        let mut udp = udp.map(|port| port.host_port).peekable();
-        if udp.peek().is_some() {
+        let udp: Vec<u16> = udp.map(|port| port.host_port).collect();
+        if !udp.is_empty() {
             let addresses = host.addresses().map_err(|error| Error::io("list addresses", error))?;
             let addresses: Vec<_> = addresses.into_iter().map(|(_, address)| address.addr()).collect();
             // Only a client that was sending before would notice.
-            if let Err(error) = self.firewall.forget_flows_from_outside(&addresses, udp) {
+            if let Err(error) = self.firewall.forget_flows_from_outside(&addresses, &udp) {
                 tracing::warn!(?error, "clients of a published port may have to begin anew");
             }
         }

@@ -8,7 +8,6 @@ use ross_types::ContainerId;
 
 use super::Fabric;
 use crate::model::{EndpointRecord, NetworkMode};
-use crate::netlink::route::Change;
 use crate::{Error, namespace, ports, veth};
 
 impl Fabric {
@@ -22,6 +21,7 @@ impl Fabric {
         let records = self.ledger.records();
         failures.extend(self.remove_stray_pins(&records).err());
         failures.extend(self.remove_stray_links(&records).err());
+        self.drain();
         failures.extend(self.remove_retired().err());
         failures.extend(self.repair(&records).err());
         if failures.is_empty() { Ok(()) } else { Err(Error::several("reconcile networks", failures)) }
@@ -30,6 +30,7 @@ impl Fabric {
     /// For an orderly end: what is shared goes when nobody uses it.
     pub(crate) fn close(&self) -> Result<(), Error> {
         let _alone = self.enter_alone();
+        self.drain();
         self.remove_retired()?;
         let used = self.ledger.records().iter().any(|record| record.mode == NetworkMode::Bridge);
         if used { Ok(()) } else { self.remove_bridge() }
@@ -91,10 +92,8 @@ impl Fabric {
                 && link.name.starts_with(veth::PREFIX)
                 && !leased.contains(link.name.as_str())
         });
-        let changes: Vec<Change> = stray.map(|link| Change::delete_link(&link.name)).collect();
-        if changes.is_empty() {
-            return Ok(());
-        }
-        host.apply(changes).map_err(|error| Error::io("remove stray links", error))
+        let stray: Vec<String> = stray.map(|link| link.name.clone()).collect();
+        // The kernel may be removing them just now, with a namespace whose pin went a moment ago.
+        if stray.is_empty() { Ok(()) } else { veth::remove_all(&mut host, &stray, self.retired_group) }
     }
 }

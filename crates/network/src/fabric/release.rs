@@ -54,7 +54,7 @@ impl Fabric {
             self.forget_flows(record);
         }
         if let Some(link) = &record.host_link {
-            self.retired_links().push(link.clone());
+            self.retire(link.clone());
         }
         // In the other modes the namespace is somebody else's.
         if let (NetworkMode::Bridge | NetworkMode::None, Some(pin)) = (&record.mode, &record.endpoint.netns) {
@@ -85,6 +85,11 @@ impl Fabric {
             return Ok(());
         }
         veth::remove_all(&mut Self::host_socket()?, &links, self.retired_group)
+    }
+
+    /// Hands a link, by its host end, to [`Fabric::remove_retired`].
+    pub(super) fn retire(&self, host_link: String) {
+        self.retired_links().push(host_link);
     }
 
     fn retired_links(&self) -> MutexGuard<'_, Vec<String>> {

@@ -81,7 +81,6 @@ pub(super) fn replace(table: &str, layout: &Layout, elements: &BTreeMap<Key, Soc
 		oifname @bridges ct state established,related accept
 		oifname @bridges ct status dnat accept
 		oifname @bridges drop
-		iifname @bridges accept
 		iifname @guarded oifname @guarded ct state new drop
 	}}
 }}

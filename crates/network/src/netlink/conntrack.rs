@@ -46,18 +46,22 @@ pub(crate) fn forget_flows_to(socket: &mut NetlinkSocket, container: Ipv4Addr) -
     forget(socket, &request, |_| true)
 }
 
-/// Forgets the UDP flows to `port` of one of `addresses` of this host.
+/// Forgets the UDP flows to one of `ports` of one of `addresses` of this host.
 pub(crate) fn forget_flows_from_outside(
     socket: &mut NetlinkSocket,
     addresses: &[Ipv4Addr],
-    port: u16,
+    ports: &[u16],
 ) -> Result<(), NetlinkError> {
+    // The kernel compares with one port at most.
+    let only = if let [port] = ports { Some(*port) } else { None };
     let mut request = generic_header();
-    push_nested(&mut request, CTA_TUPLE_ORIG, |tuple| push_protocol(tuple, Some(port)));
-    push_filter(&mut request, BY_PROTOCOL | BY_DESTINATION_PORT, 0);
+    push_nested(&mut request, CTA_TUPLE_ORIG, |tuple| push_protocol(tuple, only));
+    push_filter(&mut request, BY_PROTOCOL | only.map_or(0, |_| BY_DESTINATION_PORT), 0);
     forget(socket, &request, |original| {
-        let destination = attribute(original, CTA_TUPLE_IP).and_then(|ip| attribute(ip, CTA_IP_V4_DST));
-        addresses.iter().any(|address| destination == Some(&address.octets()[..]))
+        let address = attribute(original, CTA_TUPLE_IP).and_then(|ip| attribute(ip, CTA_IP_V4_DST));
+        let port = attribute(original, CTA_TUPLE_PROTO).and_then(|l4| attribute(l4, CTA_PROTO_DST_PORT));
+        addresses.iter().any(|wanted| address == Some(&wanted.octets()[..]))
+            && ports.iter().any(|wanted| port == Some(&wanted.to_be_bytes()[..]))
     })
 }
 

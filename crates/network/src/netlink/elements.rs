@@ -141,20 +141,19 @@ pub(crate) fn add(socket: &mut NetlinkSocket, table: &str, elements: &[Element])
 /// Removes `keys` from the maps of `inet <table>`; a key, map or table that is not there is no error.
 pub(crate) fn remove(socket: &mut NetlinkSocket, table: &str, keys: &[Key]) -> Result<(), NetlinkError> {
     let elements: Vec<_> = keys.iter().map(|key| (*key, None)).collect();
-    let missing = |error: &NetlinkError| error.errno == Errno::NOENT;
     match socket.exchange(&batch(NFT_MSG_DELSETELEM, 0, table, &elements)) {
-        Err(error) if missing(&error) && elements.len() > 1 => {}
-        Err(error) if missing(&error) => return Ok(()),
-        result => return result.map(drop),
-    }
-    // One missing key fails the whole transaction (NFT_MSG_DESTROYSETELEM is of Linux 6.3), so one by one.
-    for element in &elements {
-        match socket.exchange(&batch(NFT_MSG_DELSETELEM, 0, table, &[*element])) {
-            Err(error) if !missing(&error) => return Err(error),
-            _ => {}
+        // One missing key fails the whole transaction (NFT_MSG_DESTROYSETELEM is of Linux 6.3): halves are tried,
+        // until the missing ones are alone.
+        Err(error) if error.errno == Errno::NOENT => {
+            if keys.len() > 1 {
+                let (one, other) = keys.split_at(keys.len() / 2);
+                remove(socket, table, one)?;
+                remove(socket, table, other)?;
+            }
+            Ok(())
         }
+        result => result.map(drop),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::world::{
 };
 use ross_network::{EndpointRequest, HostAddress, NetworkConfig, NetworkMode, Networks, Protocol};
 use ross_types::ErrorKind;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[test]
 fn nothing_is_left() {
@@ -316,7 +317,76 @@ fn says_what_to_install() {
         assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
         assert!(error.to_string().contains("install the package nftables"), "{error}");
         assert_eq!(world.rows.len(), 0);
+        assert_eq!(links("ross"), Vec::<String>::new(), "no bridge without rules");
+        assert_eq!(fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim(), "0");
         world.acquire(&networks, request(1, NetworkMode::None));
+    });
+}
+
+/// More ports than one netlink message holds, and more sockets than a process may open at first.
+#[test]
+fn a_range_of_ports() {
+    in_own_world(|world| {
+        let ours = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: ours.maximum, ..ours }).unwrap();
+        let networks = world.open();
+        let range = 10_000..11_500;
+        let ports: Vec<_> = range.map(|number| port(None, number, number, Protocol::Udp)).collect();
+        let one = world.acquire(&networks, with_ports(1, ports));
+        assert_eq!(one.ports.len(), 1_500);
+        assert_eq!(elements().len(), 1_500);
+        Place::Container(&one).serve(11_499);
+        let outside = Place::Namespace(&world.outside);
+        assert_eq!(outside.seen_as_udp((UPLINK, 11_499)).unwrap(), OUTSIDE);
+        // Some are gone already: the rest still goes.
+        run("nft delete element inet ross published4 { udp . 10500 }");
+        world.release(&networks, 1);
+        world.assert_no_containers();
+    });
+}
+
+#[test]
+fn a_stock_is_used_refilled_and_drained() {
+    in_own_world(|world| {
+        let networks = world.open();
+        networks.keep_ready(2);
+        assert_eq!(links("rv"), Vec::<String>::new(), "nothing before the first");
+        let one = world.acquire(&networks, request(1, NetworkMode::Bridge));
+        assert_eq!(address(&one), Ipv4Addr::new(172, 30, 0, 2));
+        let stocked = |count| world.until(|| links("rv").len() == count);
+        stocked(3);
+        assert_eq!(world.rows.len(), 1, "the stock has no rows");
+        assert_eq!(world.pins().len(), 1, "and no pins");
+
+        let ports = vec![port(None, 8080, 80, Protocol::Tcp)];
+        let two = world.acquire(&networks, with_ports(2, ports));
+        assert!([3, 4].contains(&address(&two).octets()[3]), "{two:?}");
+        assert_eq!(two.mac.unwrap(), [2, 0x52, 172, 30, 0, address(&two).octets()[3]]);
+        Place::Container(&two).serve(80);
+        assert_eq!(Place::Namespace(&world.outside).seen_as((UPLINK, 8080)).unwrap(), OUTSIDE);
+        assert_eq!(Place::Container(&one).seen_as((address(&two), 80)).unwrap(), address(&one));
+        stocked(4);
+
+        // An address that is in stock is nobody's yet.
+        for last in 5..=7 {
+            let fixed = EndpointRequest {
+                ip: Some(Ipv4Addr::new(172, 30, 0, last)),
+                ..request(last, NetworkMode::Bridge)
+            };
+            assert_eq!(address(&world.acquire(&networks, fixed)).octets()[3], last);
+        }
+        // A stock on a bridge that is gone is of no use.
+        stocked(7);
+        run("ip link del ross0");
+        let eight = world.acquire(&networks, request(8, NetworkMode::Bridge));
+        assert_eq!(Place::Container(&two).seen_as((address(&two), 80)).unwrap(), address(&two));
+        assert_eq!(Place::Container(&eight).seen_as((address(&two), 80)).unwrap(), address(&eight));
+
+        for container in [1, 2, 5, 6, 7, 8] {
+            world.release(&networks, container);
+        }
+        world.wait(networks.close()).unwrap();
+        world.assert_untouched();
     });
 }
 
@@ -325,21 +395,30 @@ fn says_what_to_install() {
 #[ignore = "a measurement, not a check"]
 fn cost_of_an_endpoint() {
     in_own_world(|world| {
-        let networks = world.open();
-        let (mut acquired, mut released) = (Vec::new(), Vec::new());
-        for round in 0..60_u8 {
-            let request = with_ports(round, vec![port(None, 8080, 80, Protocol::Tcp)]);
-            let start = std::time::Instant::now();
-            world.acquire(&networks, request);
-            acquired.push(start.elapsed());
-            let start = std::time::Instant::now();
-            world.wait(networks.release(&id(round))).unwrap();
-            released.push(start.elapsed());
-            world.wait(networks.settle()).unwrap();
-        }
-        for (what, mut times) in [("acquire", acquired.split_off(5)), ("release", released.split_off(5))] {
-            times.sort();
-            println!("{what}: median {:?}, min {:?}, max {:?}", times[27], times[0], times[54]);
+        for stock in [0, 4] {
+            let networks = world.open();
+            networks.keep_ready(stock);
+            let (mut acquired, mut released) = (Vec::new(), Vec::new());
+            for round in 0..60_u8 {
+                let request = with_ports(round, vec![port(None, 8080, 80, Protocol::Tcp)]);
+                let start = std::time::Instant::now();
+                world.acquire(&networks, request);
+                acquired.push(start.elapsed());
+                world.until(|| stock == 0 || links("rv").len() > stock);
+                let start = std::time::Instant::now();
+                world.wait(networks.release(&id(round))).unwrap();
+                released.push(start.elapsed());
+                world.wait(networks.settle()).unwrap();
+            }
+            for (what, mut times) in [("acquire", acquired.split_off(5)), ("release", released.split_off(5))]
+            {
+                times.sort();
+                println!(
+                    "{what}, {stock} in stock: median {:?}, min {:?}, max {:?}",
+                    times[27], times[0], times[54]
+                );
+            }
+            world.wait(networks.close()).unwrap();
         }
     });
 }

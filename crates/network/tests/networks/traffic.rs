@@ -1,10 +1,12 @@
 //! What gets through, and what must not: real sockets in real namespaces.
 
+use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use crate::world::{
-    OUTSIDE, Place, UPLINK, address, ask, elements, id, in_own_world, port, request, run, with_ports,
+    OUTSIDE, Place, UPLINK, World, address, ask, elements, id, in_own_world, port, request, run, with_ports,
 };
 use ross_network::{NetworkMode, Protocol};
 
@@ -45,32 +47,46 @@ fn neighbours_and_the_outside() {
 
 #[test]
 fn published_on_all_addresses() {
+    in_own_world(published_everywhere);
+}
+
+/// Whether packets between ports of a bridge pass the host's rules changes the way of those to a neighbour.
+#[test]
+fn published_without_br_netfilter() {
     in_own_world(|world| {
-        let networks = world.open();
-        let ports = vec![port(None, 8080, 80, Protocol::Tcp), port(None, 8080, 80, Protocol::Udp)];
-        let one = world.acquire(&networks, with_ports(1, ports));
-        let two = world.acquire(&networks, request(2, NetworkMode::Bridge));
-        assert_eq!(one.ports[0].host_ip, Ipv4Addr::UNSPECIFIED);
-        assert_eq!(one.ports[0].host_port, 8080);
-        Place::Container(&one).serve(80);
-
-        let check = |place: Place<'_>, to: Ipv4Addr, seen: Ipv4Addr| {
-            assert_eq!(place.seen_as((to, 8080)).unwrap(), seen, "tcp to {to}");
-            assert_eq!(place.seen_as_udp((to, 8080)).unwrap(), seen, "udp to {to}");
-        };
-        check(Place::Namespace(&world.outside), UPLINK, OUTSIDE);
-        check(Place::Host, Ipv4Addr::LOCALHOST, GATEWAY);
-        check(Place::Host, Ipv4Addr::new(127, 0, 0, 5), GATEWAY);
-        check(Place::Host, UPLINK, UPLINK);
-        check(Place::Container(&two), UPLINK, GATEWAY);
-        check(Place::Container(&two), GATEWAY, GATEWAY);
-        check(Place::Container(&one), UPLINK, GATEWAY);
-        assert!(Place::Namespace(&world.outside).is_refused((UPLINK, 8081)));
-
-        world.release(&networks, 1);
-        assert!(Place::Namespace(&world.outside).is_refused((UPLINK, 8080)));
-        assert_eq!(elements(), Vec::<String>::new());
+        let switch = Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables");
+        if switch.exists() {
+            fs::write(switch, "0").unwrap();
+        }
+        published_everywhere(world);
     });
+}
+
+fn published_everywhere(world: &World) {
+    let networks = world.open();
+    let ports = vec![port(None, 8080, 80, Protocol::Tcp), port(None, 8080, 80, Protocol::Udp)];
+    let one = world.acquire(&networks, with_ports(1, ports));
+    let two = world.acquire(&networks, request(2, NetworkMode::Bridge));
+    assert_eq!(one.ports[0].host_ip, Ipv4Addr::UNSPECIFIED);
+    assert_eq!(one.ports[0].host_port, 8080);
+    Place::Container(&one).serve(80);
+
+    let check = |place: Place<'_>, to: Ipv4Addr, seen: Ipv4Addr| {
+        assert_eq!(place.seen_as((to, 8080)).unwrap(), seen, "tcp to {to}");
+        assert_eq!(place.seen_as_udp((to, 8080)).unwrap(), seen, "udp to {to}");
+    };
+    check(Place::Namespace(&world.outside), UPLINK, OUTSIDE);
+    check(Place::Host, Ipv4Addr::LOCALHOST, GATEWAY);
+    check(Place::Host, Ipv4Addr::new(127, 0, 0, 5), GATEWAY);
+    check(Place::Host, UPLINK, UPLINK);
+    check(Place::Container(&two), UPLINK, GATEWAY);
+    check(Place::Container(&two), GATEWAY, GATEWAY);
+    check(Place::Container(&one), UPLINK, GATEWAY);
+    assert!(Place::Namespace(&world.outside).is_refused((UPLINK, 8081)));
+
+    world.release(&networks, 1);
+    assert!(Place::Namespace(&world.outside).is_refused((UPLINK, 8080)));
+    assert_eq!(elements(), Vec::<String>::new());
 }
 
 #[test]
@@ -91,8 +107,8 @@ fn published_on_one_address() {
 
         // A neighbour on the wire that sends packets for 127.0.0.1 here (moby issue 45610).
         outside.enter(|| {
-            run("ip link set lo down");
-            std::fs::write("/proc/sys/net/ipv4/conf/out0/route_localnet", "1").unwrap();
+            run("ip addr flush dev lo");
+            fs::write("/proc/sys/net/ipv4/conf/out0/route_localnet", "1").unwrap();
             run("ip route add 127.0.0.1/32 via 203.0.113.1");
         });
         assert!(outside.is_ignored((Ipv4Addr::LOCALHOST, 8081)));
@@ -112,8 +128,8 @@ fn what_must_not_get_through() {
 
         // The host's loopback from a container, CVE-2020-8558.
         Place::Container(&one).enter(|| {
-            run("ip link set lo down");
-            std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap();
+            run("ip addr flush dev lo");
+            fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap();
             run("ip route add 127.0.0.1/32 via 172.30.0.1");
         });
         assert!(Place::Container(&one).is_ignored((Ipv4Addr::LOCALHOST, 9)));
@@ -131,7 +147,7 @@ fn the_host_becomes_no_router_for_others() {
         run("ip -n lan link set eth0 up");
         run("ip -n lan route add default via 198.51.100.1");
         run("ip -n outside route add 198.51.100.0/24 via 203.0.113.1");
-        let lan = std::fs::File::open("/run/netns/lan").unwrap().into();
+        let lan = fs::File::open("/run/netns/lan").unwrap().into();
         Place::Namespace(&lan).serve(7);
 
         let networks = world.open();
@@ -145,13 +161,13 @@ fn the_host_becomes_no_router_for_others() {
         world.assert_untouched();
 
         // A host that forwards is left to it.
-        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
         world.acquire(&networks, request(2, NetworkMode::Bridge));
         let through = Place::Namespace(&world.outside).seen_as((Ipv4Addr::new(198, 51, 100, 2), 7)).unwrap();
         assert_eq!(through, OUTSIDE);
         world.release(&networks, 2);
         world.wait(networks.close()).unwrap();
-        assert_eq!(std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim(), "1");
+        assert_eq!(fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim(), "1");
     });
 }
 
@@ -169,6 +185,7 @@ fn udp_clients_follow_the_port() {
         drop(warm_up);
         let nobody = ask(&client, target).unwrap_err();
         assert!(matches!(nobody.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused));
+        client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         for container in [1, 2] {
             let endpoint = world.acquire(&networks, publish(container));
             Place::Container(&endpoint).serve(53);

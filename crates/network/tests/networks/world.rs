@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -139,6 +139,16 @@ impl World {
     pub fn release(&self, networks: &Networks, container: u8) {
         self.wait(networks.release(&id(container))).unwrap();
         self.wait(networks.settle()).unwrap();
+    }
+
+    /// Waits for `condition`, which work in the background brings about.
+    pub fn until(&self, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + ANSWER;
+        while !condition() {
+            assert!(Instant::now() < deadline, "the background is too slow");
+            // Lets the runtime's tasks run.
+            self.wait(tokio::task::yield_now());
+        }
     }
 
     pub fn pins(&self) -> Vec<PathBuf> {

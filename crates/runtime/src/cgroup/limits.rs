@@ -219,11 +219,18 @@ impl Limits {
         if let Some(burst) = burst.filter(|&burst| burst != 0 || quota == 0) {
             self.push(Controller::Cpu, BURST, "cpu.max.burst", burst.to_string());
         }
-        if !cpu.cpus.is_empty() {
-            self.push(Controller::Cpuset, "linux.resources.cpu.cpus", "cpuset.cpus", cpu.cpus.clone());
+        self.list("linux.resources.cpu.cpus", "cpuset.cpus", &cpu.cpus)?;
+        self.list("linux.resources.cpu.mems", "cpuset.mems", &cpu.mems)?;
+        Ok(())
+    }
+
+    /// A list such as `0-3,7`; the kernel says what is wrong inside it.
+    fn list(&mut self, field: &'static str, file: &'static str, list: &str) -> Result<(), CgroupError> {
+        if list.bytes().any(|byte| byte.is_ascii_control()) {
+            return Err(invalid(field, format!("{list:?} is not a list such as 0-3,7")));
         }
-        if !cpu.mems.is_empty() {
-            self.push(Controller::Cpuset, "linux.resources.cpu.mems", "cpuset.mems", cpu.mems.clone());
+        if !list.is_empty() {
+            self.push(Controller::Cpuset, field, file, list.to_owned());
         }
         Ok(())
     }
@@ -483,6 +490,10 @@ mod tests {
         check(r#"{"cpu":{"idle":1,"shares":2}}"#, &["cpu.weight=1", "cpu.idle=1"]);
         check(r#"{"cpu":{"idle":0,"shares":2}}"#, &["cpu.idle=0", "cpu.weight=1"]);
         check(r#"{"cpu":{"cpus":"0-3,7","mems":"0"}}"#, &["cpuset.cpus=0-3,7", "cpuset.mems=0"]);
+        refused(
+            "{\"cpu\":{\"cpus\":\"0\\n1\"}}",
+            r#"linux.resources.cpu.cpus: "0\n1" is not a list such as 0-3,7"#,
+        );
         refused(
             r#"{"cpu":{"realtimeRuntime":95000}}"#,
             "linux.resources.cpu.realtimeRuntime: cgroup v2 has no such limit",

@@ -8,6 +8,7 @@
 mod create;
 mod devices;
 mod error;
+pub mod fuzz;
 mod hierarchy;
 mod life;
 mod limits;

@@ -10,7 +10,7 @@
 use crate::spec::{Seccomp, SeccompAction, SeccompOperator, SyscallArg, SyscallRule};
 
 use super::SeccompError;
-use super::syscalls::{Abi, Numbers, lookup};
+use super::syscalls::{Abi, Multiplexed, Numbers, lookup};
 
 const KILL_PROCESS: u32 = 0x8000_0000;
 const KILL_THREAD: u32 = 0;
@@ -134,15 +134,15 @@ impl Rules {
         }
         let after = self.cases.len();
         for name in &rule.names {
-            if rule.args.is_empty() && answer != self.default {
-                self.add_multiplexed(name, answer);
-            }
             let Some(numbers) = lookup(name) else { continue };
             if answer == USER_NOTIF {
                 if name == "write" {
                     return Err(SeccompError::NotifyUnsafe { rule: index, name: "write" });
                 }
                 self.notifies = true;
+            }
+            if rule.args.is_empty() && answer != self.default {
+                self.add_multiplexed(numbers, answer);
             }
             if first == after {
                 self.calls.push(Call { numbers, case: None, only: None });
@@ -158,16 +158,16 @@ impl Rules {
     /// On i386 the calls of sockets and System V IPC can also be made through socketcall(2) and ipc(2), with the number
     /// of the call in the first argument. A rule without conditions is for that way as well. One with conditions is
     /// not: the arguments it looks at are behind a pointer there.
-    fn add_multiplexed(&mut self, name: &str, answer: u32) {
-        let Some((by, call)) = multiplexed(name) else { return };
+    fn add_multiplexed(&mut self, numbers: Numbers, answer: u32) {
+        let (by, operator, value, masked) = match numbers.multiplexed() {
+            None => return,
+            Some(Multiplexed::Socketcall(call)) => ("socketcall", SeccompOperator::Equal, u64::from(call), 0),
+            // The upper half is a version.
+            Some(Multiplexed::Ipc(call)) => ("ipc", SeccompOperator::MaskedEqual, 0xffff, u64::from(call)),
+        };
         let numbers = lookup(by).expect("the table has both");
-        let conditions = vec![match by {
-            "ipc" => {
-                Condition { argument: 0, operator: SeccompOperator::MaskedEqual, value: 0xffff, masked: call }
-            }
-            _ => Condition { argument: 0, operator: SeccompOperator::Equal, value: call, masked: 0 },
-        }];
         if let Ok(case) = case_index(self.cases.len()) {
+            let conditions = vec![Condition { argument: 0, operator, value, masked }];
             self.cases.push(Case { answer, conditions });
             self.calls.push(Call { numbers, case: Some(case), only: Some(Abi::I386) });
         }
@@ -177,14 +177,15 @@ impl Rules {
     pub(super) fn decisions(&self, abi: Abi) -> Decisions {
         let private = abi.private_numbers();
         let mut newest = None;
-        let mut calls: Vec<(u32, u16)> = Vec::with_capacity(self.calls.len());
+        // Number and case in one word: sorting these is most of what compiling costs.
+        let mut calls: Vec<u64> = Vec::with_capacity(self.calls.len());
         for call in self.calls.iter().filter(|call| call.only.is_none_or(|only| only == abi)) {
             let Some(number) = call.numbers.get(abi) else { continue };
             if !private.contains(&number) {
                 newest = newest.max(Some(number));
             }
             if let Some(case) = call.case {
-                calls.push((number, case));
+                calls.push(u64::from(number) << 16 | u64::from(case));
             }
         }
         calls.sort_unstable();
@@ -193,8 +194,8 @@ impl Rules {
         let mut decisions = Decisions { runs: Vec::with_capacity(128), chains: Vec::new() };
         let mut background = self.background(abi, newest).into_iter().peekable();
         let mut around = self.default;
-        for same in calls.chunk_by(|a, b| a.0 == b.0) {
-            let number = same[0].0;
+        for same in calls.chunk_by(|a, b| a >> 16 == b >> 16) {
+            let number = u32::try_from(same[0] >> 16).expect("it was made of 32 bits");
             while let Some((start, answer)) = background.next_if(|&(start, _)| start <= number) {
                 around = answer;
                 decisions.run(start, Decision::Answer(answer));
@@ -225,9 +226,10 @@ impl Rules {
     }
 
     /// The decision for the cases of one call, most severe first.
-    fn chain(&self, calls: &[(u32, u16)], chains: &mut Vec<Chain>) -> Decision {
+    fn chain(&self, calls: &[u64], chains: &mut Vec<Chain>) -> Decision {
         let mut chain = Chain { cases: Vec::new(), otherwise: self.default };
-        for &(_, index) in calls {
+        for &call in calls {
+            let index = u16::try_from(call & 0xffff).expect("the mask leaves 16 bits");
             let case = &self.cases[usize::from(index)];
             if case.conditions.is_empty() {
                 chain.otherwise = case.answer;
@@ -314,50 +316,4 @@ fn alternatives(answer: u32, arguments: &[SyscallArg]) -> Vec<Case> {
 
 fn case_index(index: usize) -> Result<u16, SeccompError> {
     u16::try_from(index).map_err(|_| SeccompError::TooLong { instructions: index })
-}
-
-/// The call of i386 that also makes `name`, and the number it has there (linux/net.h, linux/ipc.h).
-fn multiplexed(name: &str) -> Option<(&'static str, u64)> {
-    let number = match name {
-        "socket" => 1,
-        "bind" => 2,
-        "connect" => 3,
-        "listen" => 4,
-        "accept" => 5,
-        "getsockname" => 6,
-        "getpeername" => 7,
-        "socketpair" => 8,
-        "send" => 9,
-        "recv" => 10,
-        "sendto" => 11,
-        "recvfrom" => 12,
-        "shutdown" => 13,
-        "setsockopt" => 14,
-        "getsockopt" => 15,
-        "sendmsg" => 16,
-        "recvmsg" => 17,
-        "accept4" => 18,
-        "recvmmsg" => 19,
-        "sendmmsg" => 20,
-        _ => return Some(("ipc", ipc_number(name)?)),
-    };
-    Some(("socketcall", number))
-}
-
-fn ipc_number(name: &str) -> Option<u64> {
-    Some(match name {
-        "semop" => 1,
-        "semget" => 2,
-        "semctl" => 3,
-        "semtimedop" => 4,
-        "msgsnd" => 11,
-        "msgrcv" => 12,
-        "msgget" => 13,
-        "msgctl" => 14,
-        "shmat" => 21,
-        "shmdt" => 22,
-        "shmget" => 23,
-        "shmctl" => 24,
-        _ => return None,
-    })
 }

@@ -1,5 +1,5 @@
-//! Starting a shim: from a sealed copy of its binary in memory, so that no container can reach the file on disk
-//! (CVE-2019-5736), and without waiting longer than until its socket listens.
+//! Starting a shim: from a sealed copy of its binary in memory, so that no container can reach the file on
+//! disk (CVE-2019-5736), and without waiting longer than until its socket listens.
 
 use std::fs::File;
 use std::io;
@@ -111,11 +111,11 @@ impl ShimBinary {
     }
 }
 
-/// Writes the configuration, starts a shim and returns when it listens. It belongs to a session of its own and
-/// outlives this process.
+/// Writes the configuration, starts a shim and returns when it listens. It belongs to a session of its own
+/// and outlives this process.
 ///
-/// Dropped before it is ready, this leaves a shim that no one knows and that has started nothing: whoever reconciles
-/// finds its socket.
+/// Dropped before it is ready, this leaves a shim that no one knows and that has started nothing: whoever
+/// reconciles finds its socket.
 ///
 /// # Errors
 /// When it cannot be started; its own words are in [`LaunchError::Failed`].
@@ -140,7 +140,8 @@ pub async fn launch(binary: &ShimBinary, spec: LaunchSpec<'_>) -> Result<Launche
         .spawn()
         .map_err(spawn_error)?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
-    // Without this a shim that ends before its daemon would stay a zombie. The wait is on a pidfd: no thread, no poll.
+    // Without this a shim that ends before its daemon would stay a zombie. The wait is on a pidfd: no
+    // thread, no poll.
     tokio::spawn(async move { child.wait().await });
 
     let mut said = Vec::new();

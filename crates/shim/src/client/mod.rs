@@ -1,8 +1,8 @@
 //! Starting shims and talking to them, for programs on tokio.
 //!
-//! A [`ShimClient`] knows a socket. Requests that are answered at once share a connection; a wait and an attachment
-//! have one of their own. Dropping any future or stream here only closes a connection: the container notices
-//! nothing, and the shim stays.
+//! A [`ShimClient`] knows a socket. Requests that are answered at once share a connection; a wait and an
+//! attachment have one of their own. Dropping any future or stream here only closes a connection: the
+//! container notices nothing, and the shim stays.
 
 mod connection;
 mod error;

@@ -43,7 +43,8 @@ impl ShimClient {
     pub async fn call(&self, request: &Request) -> Result<Response, ClientError> {
         let mut connection = self.connection().await?;
         let response = connection.call(request).await;
-        // A refusal is an answer like another; only a failed or dropped call leaves the connection in between.
+        // A refusal is an answer like another; only a failed or dropped call leaves the connection in
+        // between.
         if matches!(response, Ok(_) | Err(ClientError::Refused { .. })) {
             self.keep(connection);
         }
@@ -99,8 +100,8 @@ impl ShimClient {
         }
     }
 
-    /// Runs a program in the container connected to the streams that `request.attach` names (none: only its end is
-    /// told); returns its pid and the streams, from the first byte on.
+    /// Runs a program in the container connected to the streams that `request.attach` names (none: only its
+    /// end is told); returns its pid and the streams, from the first byte on.
     ///
     /// # Errors
     /// With the runtime's kind and text when that fails.

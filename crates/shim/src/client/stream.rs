@@ -86,7 +86,8 @@ impl AttachReader {
     /// What comes next; `None` after the end. Safe to cancel: nothing is lost.
     ///
     /// # Errors
-    /// When the shim goes away (kind `Unavailable`) or gives this client up (`ResourceExhausted`: it did not keep up).
+    /// When the shim goes away (kind `Unavailable`) or gives this client up (`ResourceExhausted`: it did
+    /// not keep up).
     pub async fn next(&mut self) -> Result<Option<AttachEvent>, ClientError> {
         let Some(payload) = self.0.frame().await? else { return Ok(None) };
         match protocol::decode(&payload).map_err(|source| self.0.protocol(source))? {
@@ -113,8 +114,9 @@ impl AttachWriter {
         Ok(())
     }
 
-    /// Says that there is no more input: closes an exec's stdin, and the container's when it is `stdin_once` and has no
-    /// terminal. Only this does; a connection that is lost leaves a container's stdin open.
+    /// Says that there is no more input: closes an exec's stdin, and the container's when it is
+    /// `stdin_once` and has no terminal. Only this does; a connection that is lost leaves a container's
+    /// stdin open.
     ///
     /// # Errors
     /// When the connection is gone.

@@ -1,7 +1,8 @@
-//! One entry of a json-file log: `{"log":"text\n","stream":"stdout","time":"2026-11-21T09:38:11.123456789Z"}`.
+//! One entry of a json-file log:
+//! `{"log":"text\n","stream":"stdout","time":"2026-11-21T09:38:11.123456789Z"}`.
 //!
-//! The escapes are those of Docker's encoder: `\n`, `\r`, `\"`, `\\` by name; other control characters, `<`, `>`, `&`,
-//! U+2028 and U+2029 by number; a byte that is not UTF-8 becomes U+FFFD.
+//! The escapes are those of Docker's encoder: `\n`, `\r`, `\"`, `\\` by name; other control characters,
+//! `<`, `>`, `&`, U+2028 and U+2029 by number; a byte that is not UTF-8 becomes U+FFFD.
 
 use crate::protocol::Stream;
 
@@ -25,7 +26,8 @@ const PLAIN: [bool; 256] = {
     table
 };
 
-/// Appends one entry to `out`. `time` is what [`append_time`] makes; `newline` says whether the line was complete.
+/// Appends one entry to `out`. `time` is what [`append_time`] makes; `newline` says whether the line was
+/// complete.
 pub fn append_entry(out: &mut Vec<u8>, line: &[u8], newline: bool, stream: Stream, time: &[u8]) {
     out.extend_from_slice(b"{\"log\":\"");
     for chunk in line.utf8_chunks() {
@@ -72,7 +74,8 @@ fn escape(out: &mut Vec<u8>, mut text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-/// Appends a time, given in nanoseconds since 1970, as Go's `RFC3339Nano` in UTC: without zeros at the fraction's end.
+/// Appends a time, given in nanoseconds since 1970, as Go's `RFC3339Nano` in UTC: without zeros at the
+/// fraction's end.
 pub fn append_time(out: &mut Vec<u8>, unix_nanos: i64) {
     let seconds = unix_nanos.div_euclid(NANOS_PER_SECOND);
     let nanos = unix_nanos.rem_euclid(NANOS_PER_SECOND);
@@ -106,7 +109,8 @@ fn digits(out: &mut Vec<u8>, mut value: i64, width: usize) {
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
 ///
-/// Counted in eras of 400 years of 146,097 days that begin on the first of March, so that the leap day comes last.
+/// Counted in eras of 400 years of 146,097 days that begin on the first of March, so that the leap day
+/// comes last.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);

@@ -1,7 +1,7 @@
 //! A container's log: Docker's json-file format in bounded, rotated files.
 //!
-//! Output goes in as it was read; out come lines of JSON, one write for each batch. A log that cannot be written (a
-//! full disk) loses entries and says so in the end; it never stops the container.
+//! Output goes in as it was read; out come lines of JSON, one write for each batch. A log that cannot be
+//! written (a full disk) loses entries and says so in the end; it never stops the container.
 
 mod entry;
 mod writer;

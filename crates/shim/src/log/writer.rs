@@ -9,8 +9,8 @@ use super::{append_entry, append_time};
 use crate::config::{LogConfig, LogDriver};
 use crate::protocol::Stream;
 
-/// The longest part of a line that goes into one entry; a longer line becomes several, all but the last without a
-/// newline.
+/// The longest part of a line that goes into one entry; a longer line becomes several, all but the last
+/// without a newline.
 const MAX_PART: usize = 16 << 10;
 
 /// How much is gathered before it is written, at least.
@@ -60,8 +60,8 @@ impl LogWriter {
         })
     }
 
-    /// Takes what was read from `stream` at `unix_nanos`. Complete lines go out with the next [`flush`](Self::flush),
-    /// sooner when there are many.
+    /// Takes what was read from `stream` at `unix_nanos`. Complete lines go out with the next
+    /// [`flush`](Self::flush), sooner when there are many.
     pub fn append(&mut self, stream: Stream, mut bytes: &[u8], unix_nanos: i64) {
         if self.files.is_none() {
             return;
@@ -162,8 +162,8 @@ impl Files {
         Ok(files)
     }
 
-    /// Whether a batch of `with` bytes is too much for the current file, where `without` its last entry it was not.
-    /// An empty file takes an entry of any size.
+    /// Whether a batch of `with` bytes is too much for the current file, where `without` its last entry it
+    /// was not. An empty file takes an entry of any size.
     fn is_full(&self, without: usize, with: usize) -> bool {
         let after = self.size.saturating_add(u64::try_from(with).unwrap_or(u64::MAX));
         after > self.max_size && (self.size > 0 || without > 0)

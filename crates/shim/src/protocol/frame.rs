@@ -117,7 +117,8 @@ pub fn append_output(out: &mut Vec<u8>, stream: Stream, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// The payload of the first frame in `bytes` and how many bytes the frame takes; `None` when it is not complete.
+/// The payload of the first frame in `bytes` and how many bytes the frame takes; `None` when it is not
+/// complete.
 ///
 /// # Errors
 /// When the frame announces more than [`MAX_FRAME`].

@@ -125,8 +125,8 @@ pub struct ExecRequest {
     pub stdin: bool,
     /// The size of its terminal.
     pub size: Option<TerminalSize>,
-    /// The streams this connection carries once the program runs. Without, nobody is connected: output that no client
-    /// has attached to is dropped.
+    /// The streams this connection carries once the program runs. Without, nobody is connected: output that
+    /// no client has attached to is dropped.
     pub attach: Option<Streams>,
 }
 
@@ -162,7 +162,8 @@ impl Streams {
 /// What happens when an attached client does not keep up with the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Backpressure {
-    /// The program has to wait for it, as in a shell's pipeline: nothing is lost. For `run` in the foreground.
+    /// The program has to wait for it, as in a shell's pipeline: nothing is lost. For `run` in the
+    /// foreground.
     #[default]
     Block,
     /// The client is disconnected when a mebibyte is waiting for it: the program never waits. For onlookers.

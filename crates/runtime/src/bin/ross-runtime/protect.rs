@@ -35,8 +35,10 @@ pub(crate) fn protect_executable() {
     let environment = CStringArray::new(std::env::vars_os().filter_map(variable).collect());
     // Either returns only when it failed. Without one, as in a container with few privileges, the runtime goes on:
     // who may not mount or copy may not enter a container of another user either.
-    for file in [read_only_mount(), sealed_copy()].into_iter().flatten() {
-        let _ = fexecve(file.as_fd(), &arguments, &environment);
+    for protected in [read_only_mount, sealed_copy] {
+        if let Some(file) = protected() {
+            let _ = fexecve(file.as_fd(), &arguments, &environment);
+        }
     }
 }
 

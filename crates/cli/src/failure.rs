@@ -1,0 +1,143 @@
+//! Everything that can make a command fail, the sentence it prints and the exit code it leaves.
+
+use std::io;
+use std::path::PathBuf;
+
+use ross_types::ErrorKind;
+use tonic::{Code, Status};
+
+use crate::value::BadValue;
+
+/// Metadata of a status: the word of `ErrorKind::reason` that the code alone cannot tell.
+const REASON: &str = "ross-reason";
+
+/// Exit code of a process whose standard output was closed: as if SIGPIPE had ended it.
+const BROKEN_PIPE: u8 = 128 + 13;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A flag's value makes no sense.
+    #[error(transparent)]
+    Value(#[from] BadValue),
+    /// The command as a whole makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A file named on the command line.
+    #[error("{what} `{}`: {source}", path.display())]
+    File { what: &'static str, path: PathBuf, source: io::Error },
+    /// There is no talking to a daemon.
+    #[error("{0}")]
+    Connect(String),
+    /// The daemon says no.
+    #[error("{}", sentence(.0))]
+    Refused(#[from] Status),
+    /// The daemon answered against its own protocol.
+    #[error("rossd answered out of turn: {0}")]
+    Protocol(&'static str),
+    /// The terminal or a stream of this process.
+    #[error("{what}: {source}")]
+    Stream { what: &'static str, source: io::Error },
+    /// Whoever read the output has left; there is nobody to tell.
+    #[error("standard output was closed")]
+    BrokenPipe,
+    /// Some of several objects failed and each was reported already.
+    #[error("some of the objects could not be handled")]
+    Reported,
+}
+
+impl Failure {
+    /// A failure to write to standard output or error.
+    pub fn output(source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::BrokenPipe {
+            return Self::BrokenPipe;
+        }
+        Self::Stream { what: "cannot write the output", source }
+    }
+
+    /// Whether there is something left to say.
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::BrokenPipe | Self::Reported)
+    }
+
+    /// Whether the daemon knows no such object.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code() == Code::NotFound)
+    }
+
+    /// Whether the daemon says that this cannot name such an object.
+    pub fn is_invalid(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code() == Code::InvalidArgument)
+    }
+
+    /// The exit code of a command that stands for a program: 125, or what the shell gives a missing program.
+    pub fn exit_code_of_run(&self) -> u8 {
+        match self {
+            Self::BrokenPipe => BROKEN_PIPE,
+            Self::Refused(status) => kind_of_run(status).exit_code(),
+            _ => ErrorKind::Internal.exit_code(),
+        }
+    }
+
+    /// The exit code of any other command.
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::BrokenPipe) { BROKEN_PIPE } else { 1 }
+    }
+}
+
+fn kind_of_run(status: &Status) -> ErrorKind {
+    let reason = status.metadata().get(REASON).and_then(|reason| reason.to_str().ok());
+    [ErrorKind::CannotExecute, ErrorKind::ProgramNotFound]
+        .into_iter()
+        .find(|kind| Some(kind.reason()) == reason)
+        .unwrap_or(ErrorKind::Internal)
+}
+
+/// What a status says to people.
+fn sentence(status: &Status) -> String {
+    // Without a reason it was not rossd that spoke, but the connection.
+    let lost = status.metadata().get(REASON).is_none()
+        && matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal);
+    if lost {
+        return format!("the connection to rossd was lost: {}", status.message());
+    }
+    match status.message() {
+        "" => format!("rossd refused without saying why ({:?})", status.code()),
+        message => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: Code, reason: &'static str) -> Failure {
+        let mut status = Status::new(code, "exec /bin/x: no such file or directory");
+        status.metadata_mut().insert(REASON, reason.parse().unwrap());
+        Failure::Refused(status)
+    }
+
+    #[test]
+    fn exit_codes() {
+        let check = |failure: Failure, of_run: u8, other: u8| {
+            assert_eq!((failure.exit_code_of_run(), failure.exit_code()), (of_run, other), "{failure:?}");
+        };
+        check(refused(Code::FailedPrecondition, "program-not-found"), 127, 1);
+        check(refused(Code::FailedPrecondition, "cannot-execute"), 126, 1);
+        check(refused(Code::FailedPrecondition, "failed-precondition"), 125, 1);
+        check(refused(Code::NotFound, "not-found"), 125, 1);
+        check(Failure::Usage(String::new()), 125, 1);
+        check(Failure::BrokenPipe, 141, 141);
+    }
+
+    #[test]
+    fn sentences() {
+        assert_eq!(
+            refused(Code::NotFound, "not-found").to_string(),
+            "exec /bin/x: no such file or directory"
+        );
+        let lost = Failure::Refused(Status::unavailable("broken"));
+        assert_eq!(lost.to_string(), "the connection to rossd was lost: broken");
+        assert!(Failure::Refused(Status::not_found("")).to_string().contains("NotFound"));
+    }
+}

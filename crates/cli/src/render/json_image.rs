@@ -1,0 +1,147 @@
+//! Images and the daemon as JSON, with stable keys in snake_case.
+
+use ross_api::v1::{
+    HealthResponse, ImageConfig, ImageSummary, InfoResponse, InspectImageResponse, VersionResponse,
+    health_response, search_images_response,
+};
+use serde_json::{Value, json};
+
+use super::json::time;
+
+/// One line of `images`.
+pub fn summary(image: &ImageSummary) -> Value {
+    json!({
+        "id": image.id,
+        "repo_tags": image.repo_tags,
+        "repo_digests": image.repo_digests,
+        "created": time(image.created.as_ref()),
+        "size_bytes": image.size_bytes,
+        "containers": image.containers,
+        "labels": image.labels,
+        "platform": platform(image),
+    })
+}
+
+fn platform(image: &ImageSummary) -> Value {
+    image.platform.as_ref().map_or(Value::Null, |platform| {
+        json!({
+            "os": platform.os,
+            "architecture": platform.architecture,
+            "variant": platform.variant,
+        })
+    })
+}
+
+/// One image in full.
+pub fn inspection(image: &InspectImageResponse) -> Value {
+    let summary = image.summary.clone().unwrap_or_default();
+    json!({
+        "id": summary.id,
+        "repo_tags": summary.repo_tags,
+        "repo_digests": summary.repo_digests,
+        "created": time(summary.created.as_ref()),
+        "size_bytes": summary.size_bytes,
+        "containers": summary.containers,
+        "platform": platform(&summary),
+        "author": image.author,
+        "manifest_digest": image.manifest_digest,
+        "manifest_media_type": image.manifest_media_type,
+        "config": image.config.as_ref().map(config),
+        "layers": image.layers.iter().map(|layer| json!({
+            "diff_id": layer.diff_id,
+            "blob_digest": layer.blob_digest,
+            "compressed_bytes": layer.compressed_bytes,
+        })).collect::<Value>(),
+        "history": image.history.iter().map(|entry| json!({
+            "created": time(entry.created.as_ref()),
+            "created_by": entry.created_by,
+            "comment": entry.comment,
+            "empty_layer": entry.empty_layer,
+        })).collect::<Value>(),
+    })
+}
+
+fn config(config: &ImageConfig) -> Value {
+    json!({
+        "user": config.user,
+        "env": config.env,
+        "entrypoint": config.entrypoint,
+        "cmd": config.cmd,
+        "working_dir": config.working_dir,
+        "exposed_ports": config.exposed_ports,
+        "volumes": config.volumes,
+        "labels": config.labels,
+        "stop_signal": config.stop_signal,
+        "shell": config.shell,
+        "healthcheck": config.healthcheck,
+    })
+}
+
+/// One result of a search.
+pub fn found(result: &search_images_response::Result) -> Value {
+    json!({
+        "name": result.name,
+        "description": result.description,
+        "stars": result.stars,
+        "official": result.official,
+    })
+}
+
+/// The health of the daemon.
+pub fn health(health: &HealthResponse) -> Value {
+    let status = match health.status() {
+        health_response::Status::Unspecified => "unknown",
+        health_response::Status::Serving => "serving",
+        health_response::Status::Degraded => "degraded",
+    };
+    json!({
+        "status": status,
+        "checks": health.checks.iter().map(|check| json!({
+            "name": check.name,
+            "ok": check.ok,
+            "message": check.message,
+        })).collect::<Value>(),
+    })
+}
+
+/// The versions of both sides.
+pub fn version(client: &str, server: &VersionResponse) -> Value {
+    json!({
+        "client": { "version": client },
+        "server": {
+            "version": server.version,
+            "api_version": server.api_version,
+            "commit": server.commit,
+            "os": server.os,
+            "architecture": server.architecture,
+            "kernel_version": server.kernel_version,
+            "runtime_spec_version": server.runtime_spec_version,
+        },
+    })
+}
+
+/// The daemon and its host.
+pub fn info(info: &InfoResponse) -> Value {
+    json!({
+        "id": info.id,
+        "host_name": info.host_name,
+        "operating_system": info.operating_system,
+        "kernel_version": info.kernel_version,
+        "architecture": info.architecture,
+        "cpus": info.cpus,
+        "memory_bytes": info.memory_bytes,
+        "root_dir": info.root_dir,
+        "state_dir": info.state_dir,
+        "containers": info.containers,
+        "containers_running": info.containers_running,
+        "containers_paused": info.containers_paused,
+        "containers_stopped": info.containers_stopped,
+        "images": info.images,
+        "cgroup_version": info.cgroup_version,
+        "cgroup_controllers": info.cgroup_controllers,
+        "cgroup_driver": info.cgroup_driver,
+        "security_options": info.security_options,
+        "warnings": info.warnings,
+        "server_version": info.server_version,
+    })
+}

@@ -1,0 +1,195 @@
+//! Service `ImageService`.
+
+use std::collections::HashMap;
+
+use ross_api::v1::image_service_server::ImageService;
+use ross_api::v1::*;
+use ross_engine::Engine;
+use ross_engine::model::ListQuery;
+use ross_image::{ImageStore, Removed};
+use ross_types::{Digest, ImageRef, Platform as ImagePlatform};
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::streams::InputTask;
+use crate::convert;
+use crate::convert::archive::Archive;
+use crate::convert::pull::pull;
+use crate::peer::log_change;
+use crate::status::{internal, invalid, of_engine, of_image, unimplemented};
+use crate::stop::{Answers, Stop};
+
+/// Pieces of an archive on their way to the unpacker.
+const ARCHIVE_PIECES: usize = 8;
+
+/// Images.
+#[derive(Debug)]
+pub struct Images {
+    engine: Engine,
+    stop: Stop,
+}
+
+impl Images {
+    /// The service over `engine`.
+    pub fn new(engine: Engine, stop: Stop) -> Self {
+        Self { engine, stop }
+    }
+
+    /// A call of the store that reads or writes the disk, off the threads that answer.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        object: &str,
+        call: impl FnOnce(&ImageStore) -> Result<T, ross_image::Error> + Send + 'static,
+    ) -> Result<T, Status> {
+        let images = self.engine.images().clone();
+        let done = tokio::task::spawn_blocking(move || call(&images)).await;
+        let done = done.map_err(|error| internal(format!("image store: {error}")))?;
+        done.map_err(|error| of_image(&error, object))
+    }
+
+    /// How many containers use each image.
+    async fn uses(&self) -> Result<HashMap<Digest, u32>, Status> {
+        let all = ListQuery { all: true, ..ListQuery::default() };
+        let mut uses = HashMap::new();
+        for container in self.engine.list(all).await.map_err(|error| of_engine(&error))? {
+            *uses.entry(container.image_id).or_insert(0) += 1;
+        }
+        Ok(uses)
+    }
+}
+
+fn reference(field: &str, text: &str) -> Result<ImageRef, Status> {
+    text.parse().map_err(|error| invalid(field, error))
+}
+
+#[tonic::async_trait]
+impl ImageService for Images {
+    type PullImageStream = Answers<PullImageResponse>;
+    type PushImageStream = Answers<PushImageResponse>;
+    type BuildImageStream = Answers<BuildImageResponse>;
+
+    async fn list_images(
+        &self,
+        request: Request<ListImagesRequest>,
+    ) -> Result<Response<ListImagesResponse>, Status> {
+        let request = request.into_inner();
+        let images = self.on_disk("images", ImageStore::list).await?;
+        let filters = convert::filter::ImageFilters::parse(&request.filters, &images)?;
+        let uses = self.uses().await?;
+        let images = images
+            .iter()
+            .filter(|image| filters.accept(image))
+            .map(|image| convert::image::summary(image, uses.get(&image.record.id).copied().unwrap_or(0)))
+            .collect();
+        Ok(Response::new(ListImagesResponse { images }))
+    }
+
+    async fn inspect_image(
+        &self,
+        request: Request<InspectImageRequest>,
+    ) -> Result<Response<InspectImageResponse>, Status> {
+        let name = request.into_inner().image;
+        let image = self.engine.image(&name).await.map_err(|error| of_engine(&error))?;
+        let uses = self.uses().await?.get(&image.record.id).copied().unwrap_or(0);
+        Ok(Response::new(convert::image::inspection(&image, uses)))
+    }
+
+    async fn pull_image(
+        &self,
+        request: Request<PullImageRequest>,
+    ) -> Result<Response<Self::PullImageStream>, Status> {
+        log_change(&request, "PullImage", &request.get_ref().reference);
+        let request = request.into_inner();
+        let reference = reference("reference", &request.reference)?;
+        let platform = match request.platform.as_str() {
+            "" => ImagePlatform::host(),
+            text => text.parse().map_err(|error| invalid("platform", error))?,
+        };
+        let credentials = request.auth.and_then(convert::pull::credentials);
+        let pull = pull(self.engine.images().clone(), reference, platform, credentials);
+        Ok(Response::new(self.stop.cut(pull)))
+    }
+
+    async fn push_image(
+        &self,
+        _: Request<PushImageRequest>,
+    ) -> Result<Response<Self::PushImageStream>, Status> {
+        Err(unimplemented("pushing an image", "push it with another tool, such as skopeo"))
+    }
+
+    async fn build_image(
+        &self,
+        _: Request<Streaming<BuildImageRequest>>,
+    ) -> Result<Response<Self::BuildImageStream>, Status> {
+        Err(unimplemented("building an image", "build it with another tool, then load or pull it"))
+    }
+
+    async fn load_images(
+        &self,
+        request: Request<Streaming<LoadImagesRequest>>,
+    ) -> Result<Response<LoadImagesResponse>, Status> {
+        log_change(&request, "LoadImages", "");
+        let mut messages = request.into_inner();
+        let (pieces, queue) = mpsc::channel(ARCHIVE_PIECES);
+        let feeding = tokio::spawn(async move {
+            loop {
+                let piece = match messages.message().await {
+                    Ok(Some(LoadImagesRequest { chunk })) => Ok(chunk),
+                    Ok(None) => return,
+                    Err(status) => Err(std::io::Error::other(status.message().to_owned())),
+                };
+                let last = piece.is_err();
+                if pieces.send(piece).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+        // Ends the feeding, too, when the call is cancelled.
+        let _feeding = InputTask(feeding);
+        let quiet = std::sync::Arc::new(|_| {});
+        let loading = self.engine.images().load(Archive::new(queue), quiet);
+        let mut stop = self.stop.clone();
+        let loaded = tokio::select! {
+            loaded = loading => loaded.map_err(|error| of_image(&error, "archive"))?,
+            () = stop.stopped() => return Err(crate::status::stopping()),
+        };
+        let images = loaded.iter().map(convert::image::loaded).collect();
+        Ok(Response::new(LoadImagesResponse { images }))
+    }
+
+    async fn remove_image(
+        &self,
+        request: Request<RemoveImageRequest>,
+    ) -> Result<Response<RemoveImageResponse>, Status> {
+        log_change(&request, "RemoveImage", &request.get_ref().image);
+        let request = request.into_inner();
+        let removed = self.engine.remove_image(&request.image, request.force).await;
+        let mut answer = RemoveImageResponse::default();
+        for step in removed.map_err(|error| of_engine(&error))? {
+            match step {
+                Removed::Untagged(name) => answer.untagged.push(name),
+                Removed::Deleted(id) => answer.deleted.push(id.to_string()),
+            }
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn tag_image(
+        &self,
+        request: Request<TagImageRequest>,
+    ) -> Result<Response<TagImageResponse>, Status> {
+        log_change(&request, "TagImage", &request.get_ref().target);
+        let request = request.into_inner();
+        let target = reference("target", &request.target)?;
+        let image = self.engine.image(&request.source).await.map_err(|error| of_engine(&error))?;
+        self.on_disk(&request.target, move |images| images.tag(&image, &target)).await?;
+        Ok(Response::new(TagImageResponse {}))
+    }
+
+    async fn search_images(
+        &self,
+        _: Request<SearchImagesRequest>,
+    ) -> Result<Response<SearchImagesResponse>, Status> {
+        Err(unimplemented("searching a registry", "look on the registry's own pages"))
+    }
+}

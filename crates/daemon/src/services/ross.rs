@@ -1,0 +1,134 @@
+//! Service `Ross`: the daemon itself.
+
+use std::path::PathBuf;
+
+use ross_api::v1::health_response::{Check, Status as HealthStatus};
+use ross_api::v1::ross_server::Ross;
+use ross_api::v1::{
+    DiskUsageRequest, DiskUsageResponse, Event, EventsRequest, HealthRequest, HealthResponse, InfoRequest,
+    InfoResponse, PruneRequest, PruneResponse, VersionRequest, VersionResponse,
+};
+use ross_engine::Engine;
+use ross_engine::model::{ContainerState, ListQuery};
+use ross_types::Platform;
+use tonic::{Request, Response, Status};
+
+use crate::config::Config;
+use crate::host::{self, Cgroups};
+use crate::status::{internal, of_engine, of_image, unimplemented};
+use crate::stop::Answers;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Version of the OCI runtime specification that ross-runtime follows.
+const RUNTIME_SPEC: &str = "1.2.1";
+
+/// The daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    engine: Engine,
+    root: PathBuf,
+    state: PathBuf,
+}
+
+impl Daemon {
+    /// The service over `engine`.
+    pub fn new(engine: Engine, config: &Config) -> Self {
+        Self { engine, root: config.root.clone(), state: config.state.clone() }
+    }
+
+    async fn image_count(&self) -> Result<usize, Status> {
+        let images = self.engine.images().clone();
+        let listed = tokio::task::spawn_blocking(move || images.list()).await;
+        let listed = listed.map_err(|error| internal(format!("list of images: {error}")))?;
+        Ok(listed.map_err(|error| of_image(&error, "images"))?.len())
+    }
+}
+
+fn check(name: &str, complaint: String) -> Check {
+    Check { name: name.to_owned(), ok: complaint.is_empty(), message: complaint }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[tonic::async_trait]
+impl Ross for Daemon {
+    type EventsStream = Answers<Event>;
+
+    async fn health(&self, _: Request<HealthRequest>) -> Result<Response<HealthResponse>, Status> {
+        let database = self.engine.check_database().await.err().map(|error| error.sentence());
+        let images = self.image_count().await.err().map(|status| status.message().to_owned());
+        let checks = vec![
+            check("database", database.unwrap_or_default()),
+            check("images", images.unwrap_or_default()),
+            check("network", host::network_complaint()),
+            check("cgroups", Cgroups::read().complaint()),
+        ];
+        let well = checks.iter().all(|check| check.ok);
+        let status = if well { HealthStatus::Serving } else { HealthStatus::Degraded };
+        Ok(Response::new(HealthResponse { status: status.into(), checks }))
+    }
+
+    async fn version(&self, _: Request<VersionRequest>) -> Result<Response<VersionResponse>, Status> {
+        let platform = Platform::host();
+        let (kernel_version, _) = host::uname();
+        Ok(Response::new(VersionResponse {
+            version: VERSION.to_owned(),
+            api_version: "v1".to_owned(),
+            commit: option_env!("ROSS_COMMIT").unwrap_or_default().to_owned(),
+            os: platform.os,
+            architecture: platform.architecture,
+            kernel_version,
+            runtime_spec_version: RUNTIME_SPEC.to_owned(),
+        }))
+    }
+
+    async fn info(&self, _: Request<InfoRequest>) -> Result<Response<InfoResponse>, Status> {
+        let all = ListQuery { all: true, ..ListQuery::default() };
+        let containers = self.engine.list(all).await.map_err(|error| of_engine(&error))?;
+        let in_state = |wanted: &[ContainerState]| {
+            count(containers.iter().filter(|container| wanted.contains(&container.run.state)).count())
+        };
+        let running = in_state(&[ContainerState::Running, ContainerState::Restarting]);
+        let paused = in_state(&[ContainerState::Paused]);
+        let cgroups = Cgroups::read();
+        let warnings = [cgroups.complaint(), host::network_complaint()];
+        let (kernel_version, host_name) = host::uname();
+        Ok(Response::new(InfoResponse {
+            id: self.engine.id().to_owned(),
+            host_name,
+            operating_system: host::operating_system(),
+            kernel_version,
+            architecture: Platform::host().architecture,
+            cpus: count(std::thread::available_parallelism().map_or(1, usize::from)),
+            memory_bytes: host::memory_bytes(),
+            root_dir: self.root.display().to_string(),
+            state_dir: self.state.display().to_string(),
+            containers: count(containers.len()),
+            containers_running: running,
+            containers_paused: paused,
+            containers_stopped: count(containers.len()) - running - paused,
+            images: count(self.image_count().await?),
+            cgroup_version: cgroups.version.to_owned(),
+            cgroup_controllers: cgroups.controllers,
+            cgroup_driver: "cgroupfs".to_owned(),
+            security_options: host::security_options(),
+            warnings: warnings.into_iter().filter(|warning| !warning.is_empty()).collect(),
+            server_version: VERSION.to_owned(),
+        }))
+    }
+
+    async fn events(&self, _: Request<EventsRequest>) -> Result<Response<Self::EventsStream>, Status> {
+        Err(unimplemented("the stream of events", "list containers, or wait for one"))
+    }
+
+    async fn disk_usage(&self, _: Request<DiskUsageRequest>) -> Result<Response<DiskUsageResponse>, Status> {
+        Err(unimplemented("disk usage", "list containers with their sizes, and images"))
+    }
+
+    async fn prune(&self, _: Request<PruneRequest>) -> Result<Response<PruneResponse>, Status> {
+        Err(unimplemented("pruning", "remove containers and images by name"))
+    }
+}

@@ -1,0 +1,6 @@
+//! Layers on disk and snapshots over them, held against the model of what images mean.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod layers;
+mod snapshots;
+mod trees;

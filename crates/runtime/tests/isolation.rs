@@ -1,0 +1,352 @@
+//! What a program sees inside, and that it cannot get out: each known escape that is cheap to try.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that says what it skips")]
+
+mod bundle;
+
+use std::os::unix::fs::symlink;
+
+use bundle::Bundle;
+use serde_json::json;
+
+#[test]
+fn default_container() {
+    let script = "id; hostname; cat /proc/self/cgroup; cat /proc/self/status; ls /dev; ls /proc/self/fd; \
+                  cat /proc/net/dev; pwd; cat /proc/timer_list; ls /proc/acpi /sys/firmware; touch /proc/sys/x /sys/x";
+    let Some(mut bundle) = Bundle::new("default_container", script) else { return };
+    bundle.config["hostname"] = json!("inside");
+    let said = bundle.run();
+    for expected in [
+        "uid=0 gid=0\ninside\n",
+        "0::/\n",
+        "CapEff:\t00000000800405fb\n",
+        "CapBnd:\t00000000800405fb\n",
+        "CapInh:\t0000000000000000\n",
+        "Seccomp:\t2\n",
+        "\n0\n1\n2\n3\n",
+    ] {
+        assert!(said.out.contains(expected), "{expected:?} in {said:?}");
+    }
+    assert!(!said.out.contains("eth0"));
+    assert_eq!(
+        said.err.matches("Read-only file system").count() + said.err.matches("No such file").count(),
+        2
+    );
+    // Docker's list of /dev; the mask of a file shows nothing, that of a directory neither.
+    let dev =
+        "core\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n";
+    assert!(said.out.contains(dev), "{said:?}");
+}
+
+#[test]
+fn another_user() {
+    let script = "id; umask; echo $HOME; cat /proc/self/status; ulimit -n; cat /proc/self/oom_score_adj; \
+                  echo again > /dev/stdout; touch /x";
+    let Some(mut bundle) = Bundle::new("another_user", script) else { return };
+    std::fs::write(
+        bundle.rootfs().join("etc/passwd"),
+        "root:x:0:0::/root:/bin/sh\nu:x:1000:1000::/home/u:\n",
+    )
+    .unwrap();
+    bundle.config["process"]["user"] =
+        json!({"uid": 1000, "gid": 1001, "umask": 63, "additionalGids": [5, 6]});
+    bundle.config["process"]["noNewPrivileges"] = json!(true);
+    bundle.config["process"]["oomScoreAdj"] = json!(100);
+    bundle.config["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 99, "hard": 100}]);
+    bundle.config["root"]["readonly"] = json!(true);
+    let said = bundle.run();
+    for expected in [
+        "uid=1000(u) gid=1001 groups=5,6\n0077\n/home/u\n",
+        "CapEff:\t0000000000000000\n",
+        "NoNewPrivs:\t1\n",
+        "Seccomp:\t2\n",
+        "\n99\n100\nagain\n",
+    ] {
+        assert!(said.out.contains(expected), "{expected:?} in {said:?}");
+    }
+    assert!(said.err.contains("Read-only file system"), "{said:?}");
+}
+
+#[test]
+fn ambient_capabilities_reach_another_user() {
+    let Some(mut bundle) = Bundle::new("ambient_capabilities", "cat /proc/self/status") else { return };
+    let sets = ["bounding", "effective", "inheritable", "permitted", "ambient"];
+    bundle.config["process"]["capabilities"] =
+        sets.iter().map(|set| (*set, json!(["CAP_NET_RAW"]))).collect();
+    bundle.config["process"]["user"] = json!({"uid": 5, "gid": 5});
+    let said = bundle.run();
+    for set in ["Inh", "Prm", "Eff", "Bnd", "Amb"] {
+        assert!(said.out.contains(&format!("Cap{set}:\t0000000000002000\n")), "{said:?}");
+    }
+}
+
+#[test]
+fn mounts() {
+    let script =
+        "cat /proc/self/mountinfo; cat /etc/own; touch /data/x; touch /ro/x; touch /rec/x; ls -ldn /mapped";
+    let Some(mut bundle) = Bundle::new("mounts", script) else { return };
+    let data = bundle.outside("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(bundle.outside("own"), "own file\n").unwrap();
+    let data = data.to_str().unwrap();
+    // Relative sources are of the bundle, targets are made, files over files.
+    bundle.mount(json!({"destination": "/etc/own", "source": "own", "options": ["bind", "ro"]}));
+    bundle.mount(json!({"destination": "data", "source": data, "options": ["rbind", "nosuid", "noatime"]}));
+    bundle.mount(json!({"destination": "/ro", "source": data, "options": ["bind", "ro"]}));
+    bundle.mount(json!({"destination": "/rec", "source": data, "options": ["rbind", "rro", "rnoexec"]}));
+    let map = json!([{"containerID": 0, "hostID": 77, "size": 9}]);
+    bundle.mount(json!({"destination": "/mapped", "source": data, "options": ["bind", "idmap"],
+        "uidMappings": map, "gidMappings": map}));
+    bundle.mount(
+        json!({"destination": "/shared", "type": "tmpfs", "source": "t", "options": ["shared", "size=64k"]}),
+    );
+    let said = bundle.run();
+    assert!(said.out.contains("own file"), "{said:?}");
+    assert_eq!(said.err.matches("Read-only file system").count(), 2, "{said:?}");
+    let line = |target: &str| said.out.lines().find(|line| line.contains(target)).unwrap_or_default();
+    assert!(line(" /data ").contains("rw,nosuid") && line(" /data ").contains("noatime"), "{said:?}");
+    assert!(line(" /rec ").contains("ro,noexec") || line(" /rec ").contains("noexec"), "{said:?}");
+    assert!(line(" /shared ").contains(" shared:") && line(" /shared ").contains("size=64k"), "{said:?}");
+    if said.code == 0 {
+        assert!(said.out.lines().any(|line| line.contains(" 77 ") && line.ends_with("/mapped")), "{said:?}");
+    }
+    assert!(bundle.outside("data/x").exists());
+}
+
+#[test]
+fn user_namespace() {
+    let script = "id; cat /proc/self/uid_map; echo x > /dev/null && echo wrote; ls -ln /tmp/made; ulimit -n; \
+                  cat /proc/self/status; mount -t tmpfs t /tmp; hostname x";
+    let Some(mut bundle) = Bundle::new("user_namespace", &format!("touch /tmp/made; {script}")) else {
+        return;
+    };
+    bundle.user_namespace();
+    let said = bundle.run();
+    assert!(said.out.starts_with("uid=0 gid=0\n         0     100000      65536\nwrote\n"), "{said:?}");
+    assert!(said.out.contains("CapEff:\t00000000800405fb\n"), "{said:?}");
+    let made = std::fs::metadata(bundle.rootfs().join("tmp/made")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), 100_000);
+}
+
+#[test]
+fn joins_namespaces_by_path() {
+    let Some(mut first) = Bundle::new("joins_namespaces_by_path", "sleep 100") else { return };
+    first.user_namespace();
+    assert_eq!(first.detached(&["run", "-d"]), 0);
+    let path = |name: &str| format!("/proc/{}/ns/{name}", first.pid());
+    let link = |name: &str| std::fs::read_link(path(name)).unwrap().into_os_string().into_string().unwrap();
+    let kinds = [
+        ("user", "user"),
+        ("network", "net"),
+        ("ipc", "ipc"),
+        ("uts", "uts"),
+        ("pid", "pid"),
+        ("cgroup", "cgroup"),
+    ];
+    let script = "for n in user net ipc uts pid cgroup; do readlink /proc/self/ns/$n; done";
+    let owned = |bundle: &Bundle| {
+        let status =
+            std::process::Command::new("chown").args(["-R", "100000:100000"]).arg(bundle.rootfs()).status();
+        assert!(status.unwrap().success());
+    };
+    // All of them: the second program is in the first container, with a root of its own.
+    let mut all = Bundle::new("joins_namespaces_by_path", script).unwrap();
+    all.config["linux"]["sysctl"] = json!({});
+    owned(&all);
+    for (kind, name) in kinds {
+        all.namespace(json!({"type": kind, "path": path(name)}));
+    }
+    // proc and mqueue show joined namespaces, a new sysfs and cgroup2 need rights over them that root there has.
+    let said = all.run();
+    let expected: String = kinds.iter().map(|(_, name)| link(name) + "\n").collect();
+    assert_eq!(said.out, expected, "{said:?}");
+    // Only the user namespace: the others are new and belong to it.
+    let mut user = Bundle::new("joins_namespaces_by_path", script).unwrap();
+    user.config["linux"]["sysctl"] = json!({});
+    owned(&user);
+    user.namespace(json!({"type": "user", "path": path("user")}));
+    let said = user.run();
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(lines.first().copied(), Some(link("user").as_str()), "{said:?}");
+    for (line, (_, name)) in lines[1..].iter().zip(&kinds[1..]) {
+        assert_ne!(*line, link(name), "{said:?}");
+    }
+    assert_eq!(user.detached(&["create"]), 0);
+    assert_eq!(user.runtime(&["start", "ID"]).code, 0);
+    // Only the network, which the first keeps.
+    let mut net = Bundle::new("joins_namespaces_by_path", "readlink /proc/self/ns/net").unwrap();
+    net.namespace(json!({"type": "network", "path": path("net")}));
+    net.config["linux"]["sysctl"] = json!({});
+    net.config["mounts"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|mount| mount["type"] != "sysfs" && mount["type"] != "cgroup");
+    assert_eq!(net.run().out.trim(), link("net"));
+    // And the wrong kind.
+    let mut wrong = Bundle::new("joins_namespaces_by_path", "true").unwrap();
+    wrong.namespace(json!({"type": "network", "path": path("uts")}));
+    assert!(wrong.run().err.contains("not of type network"));
+}
+
+#[test]
+fn time_namespace() {
+    let Some(mut bundle) = Bundle::new("time_namespace", "cat /proc/uptime; readlink /proc/self/ns/time")
+    else {
+        return;
+    };
+    bundle.namespace(json!({"type": "time"}));
+    bundle.config["linux"]["timeOffsets"] = json!({"boottime": {"secs": 1_000_000_000}});
+    let said = bundle.run();
+    assert!(said.out.starts_with("1000"), "{said:?}");
+}
+
+#[test]
+fn terminal() {
+    let script = "tty; stty size; ls -l /dev/console; readlink /proc/self/fd/0; exit 3";
+    let Some(mut bundle) = Bundle::new("terminal", script) else { return };
+    bundle.config["process"]["terminal"] = json!(true);
+    bundle.config["process"]["consoleSize"] = json!({"height": 11, "width": 22});
+    let said = bundle.run();
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.out.contains("/dev/pts/0\r\n11 22\r\n"), "{said:?}");
+    assert!(said.out.contains("136,   0") && said.out.contains("/dev/console"), "{said:?}");
+    // Without a console to give it to, a terminal is refused.
+    assert_eq!(bundle.detached(&["create"]), 1);
+    bundle.assert_gone();
+}
+
+#[test]
+fn devices() {
+    let script = "ls -l /dev/own /dev/sub/pipe /else/where; cat /dev/mem";
+    let Some(mut bundle) = Bundle::new("devices", script) else { return };
+    bundle.config["linux"]["devices"] = json!([
+        {"path": "/dev/own", "type": "c", "major": 1, "minor": 5, "fileMode": 416, "uid": 3, "gid": 4},
+        {"path": "/dev/sub/pipe", "type": "p"},
+        {"path": "/else/where", "type": "c", "major": 1, "minor": 3},
+    ]);
+    let said = bundle.run();
+    assert!(said.out.contains("crw-r-----    1 3        4           1,   5"), "{said:?}");
+    assert!(said.out.contains("prw-rw-rw-") && said.out.contains("/else/where"), "{said:?}");
+}
+
+#[test]
+fn symlinked_proc_and_sys() {
+    // CVE-2019-16884, CVE-2019-19921, CVE-2025-54867: the kernel's views go where they are said to, or nowhere.
+    for name in ["proc", "sys"] {
+        let Some(bundle) = Bundle::new("symlinked_proc_and_sys", "true") else { return };
+        std::fs::remove_dir(bundle.rootfs().join(name)).unwrap();
+        symlink("/etc", bundle.rootfs().join(name)).unwrap();
+        let said = bundle.run();
+        assert!(said.code == 1 && said.err.contains("too many levels of symbolic links"), "{said:?}");
+        bundle.assert_gone();
+    }
+}
+
+#[test]
+fn mounts_over_proc() {
+    for (target, allowed) in
+        [("/proc/self/attr", false), ("/proc/sys", false), ("/link", false), ("/proc/uptime", true)]
+    {
+        let Some(mut bundle) = Bundle::new("mounts_over_proc", "true") else { return };
+        symlink("/proc/sys", bundle.rootfs().join("link")).unwrap();
+        let mount = if allowed {
+            json!({"destination": target, "source": "/etc/hostname", "options": ["bind"]})
+        } else {
+            json!({"destination": target, "type": "tmpfs", "source": "tmpfs"})
+        };
+        bundle.mount(mount);
+        let said = bundle.run();
+        assert_eq!(said.code == 0, allowed, "{target}: {said:?}");
+        assert!(allowed || said.err.contains("inside /proc"), "{target}: {said:?}");
+    }
+}
+
+#[test]
+fn mount_target_out_of_the_root() {
+    // CVE-2021-30465, CVE-2024-45310: targets are resolved, and made, in the root.
+    let Some(mut bundle) = Bundle::new("mount_target_out_of_the_root", "cat /up/made/file") else { return };
+    let outside = bundle.outside("outside");
+    std::fs::create_dir(&outside).unwrap();
+    symlink(format!("../../../../../../../..{}", outside.display()), bundle.rootfs().join("up")).unwrap();
+    std::fs::write(bundle.outside("file"), "content\n").unwrap();
+    bundle.mount(json!({"destination": "/up/made/file", "source": "file", "options": ["bind"]}));
+    let said = bundle.run();
+    assert_eq!(said.out, "content\n", "{said:?}");
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn dev_out_of_the_root() {
+    // CVE-2026-41579, CVE-2026-47766: no device is made where a link of the root leads.
+    let Some(mut bundle) = Bundle::new("dev_out_of_the_root", "true") else { return };
+    let outside = bundle.outside("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::remove_dir(bundle.rootfs().join("dev")).unwrap();
+    symlink(&outside, bundle.rootfs().join("dev")).unwrap();
+    let mounts = bundle.config["mounts"].as_array_mut().unwrap();
+    mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+    let said = bundle.run();
+    assert!(said.code == 1 && said.err.contains("/dev"), "{said:?}");
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn own_null_that_is_none() {
+    // CVE-2025-31133: masks come from the host's /dev/null, and a node that is there already must be the right one.
+    let Some(mut bundle) = Bundle::new("own_null_that_is_none", "cat /secret; echo ok") else { return };
+    std::fs::write(bundle.rootfs().join("secret"), "secret\n").unwrap();
+    bundle.config["linux"]["maskedPaths"] = json!(["/secret"]);
+    assert_eq!(bundle.run().out, "ok\n");
+    symlink("/proc/sys/kernel/core_pattern", bundle.rootfs().join("dev/null")).unwrap();
+    let mounts = bundle.config["mounts"].as_array_mut().unwrap();
+    mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+    let said = bundle.run();
+    assert!(said.code == 1 && said.err.contains("file exists"), "{said:?}");
+}
+
+#[test]
+fn working_directory_of_the_host() {
+    // CVE-2024-21626: a descriptor of the host as working directory, and descriptors of the runtime in general.
+    for number in 3..12 {
+        let Some(mut bundle) =
+            Bundle::new("working_directory_of_the_host", "cat ../../../../../../../../etc/shadow")
+        else {
+            return;
+        };
+        bundle.config["process"]["cwd"] = json!(format!("/proc/self/fd/{number}"));
+        let said = bundle.run();
+        // Or it is one in the container's own root.
+        let refused = said.code == 1 && said.err.contains("process.cwd");
+        assert!(refused || (said.out.is_empty() && said.err.contains("No such file")), "{number}: {said:?}");
+    }
+    let Some(mut bundle) = Bundle::new("working_directory_of_the_host", "pwd") else { return };
+    bundle.config["process"]["cwd"] = json!("/a/b");
+    assert_eq!(bundle.run().out, "/a/b\n", "a working directory that is missing is made");
+}
+
+#[test]
+fn descriptors_do_not_leak() {
+    let script = "for fd in /proc/self/fd/*; do readlink $fd; done";
+    let Some(bundle) = Bundle::new("descriptors_do_not_leak", script) else { return };
+    let said = bundle.run();
+    // Standard streams, and the script's own.
+    let foreign = |line: &&str| line.starts_with('/') && *line != "/dev/null";
+    assert_eq!(said.out.lines().filter(foreign).count(), 0, "{said:?}");
+    assert_eq!(bundle.detached(&["run", "-d"]), 0);
+    let kept = bundle.run_with(&["--preserve-fds", "90"]);
+    assert!(kept.code == 1, "{kept:?}");
+}
+
+#[test]
+fn executable_of_the_runtime_cannot_be_written() {
+    // CVE-2019-5736: the program is a link to the runtime's own executable; what opens it must not be able to write.
+    let script = "exec /bin/echo";
+    let Some(mut bundle) = Bundle::new("executable_cannot_be_written", script) else { return };
+    bundle.config["process"]["args"] = json!(["sleep", "100"]);
+    assert_eq!(bundle.detached(&["create"]), 0);
+    let exe = format!("/proc/{}/exe", bundle.pid());
+    let error = std::fs::OpenOptions::new().write(true).open(&exe).unwrap_err();
+    assert!(matches!(error.raw_os_error(), Some(30 | 26 | 1)), "{error}");
+    let flags = rustix::fs::statvfs(exe.as_str()).unwrap().f_flag;
+    assert!(flags.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+}

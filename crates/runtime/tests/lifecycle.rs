@@ -1,0 +1,227 @@
+//! The commands of a container's life, and their errors, through the command line.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that says what it skips")]
+
+mod bundle;
+
+use bundle::Bundle;
+use serde_json::{Value, json};
+
+#[test]
+fn run_tells_the_exit_code() {
+    for (script, code) in [("true", 0), ("exit 7", 7), ("kill -9 $$; sleep 9", 137)] {
+        let Some(mut bundle) = Bundle::new("run_tells_the_exit_code", script) else { return };
+        // The first process of a pid namespace cannot kill itself.
+        bundle.config["linux"]["namespaces"].as_array_mut().unwrap().retain(|n| n["type"] != "pid");
+        let said = bundle.run();
+        assert_eq!(said.code, code, "{script}: {said:?}");
+        bundle.assert_gone();
+    }
+}
+
+#[test]
+fn create_start_kill_delete() {
+    let Some(bundle) = Bundle::new("create_start_kill_delete", "echo started > /tmp/x; sleep 100") else {
+        return;
+    };
+    assert_eq!(bundle.detached(&["create"]), 0);
+    assert_eq!(bundle.status(), "created");
+    assert!(!bundle.rootfs().join("tmp/x").exists());
+    assert_eq!(bundle.detached(&["create"]), 1, "the name is taken");
+    assert_eq!(bundle.runtime(&["start", "ID"]).code, 0);
+    bundle.wait_for("running");
+    let again = bundle.runtime(&["start", "ID"]);
+    assert!(again.code == 1 && again.err.contains("is running"), "{again:?}");
+    let kept = bundle.runtime(&["delete", "ID"]);
+    assert!(kept.code == 1 && kept.err.contains("is running"), "{kept:?}");
+    assert_eq!(bundle.runtime(&["kill", "ID", "KILL"]).code, 0);
+    bundle.wait_for("stopped");
+    assert_eq!(bundle.runtime(&["kill", "ID", "TERM"]).code, 1);
+    assert_eq!(bundle.runtime(&["kill", "--all", "ID", "TERM"]).code, 0);
+    assert_eq!(bundle.runtime(&["delete", "ID"]).code, 0);
+    bundle.assert_gone();
+    assert!(bundle.rootfs().join("tmp/x").exists());
+    let gone = bundle.runtime(&["state", "ID"]);
+    assert!(gone.err.contains("does not exist"), "{gone:?}");
+}
+
+#[test]
+fn deletes_what_was_never_started() {
+    let Some(bundle) = Bundle::new("deletes_what_was_never_started", "true") else { return };
+    assert_eq!(bundle.detached(&["create"]), 0);
+    assert_eq!(bundle.runtime(&["delete", "ID"]).code, 0);
+}
+
+#[test]
+fn lists() {
+    let Some(bundle) = Bundle::new("lists", "sleep 100") else { return };
+    assert_eq!(bundle.runtime(&["list", "-q"]).out, "");
+    assert_eq!(bundle.detached(&["run", "-d"]), 0);
+    assert_eq!(bundle.runtime(&["list", "-q"]).out.trim(), bundle.id);
+    let list: Value = serde_json::from_str(&bundle.runtime(&["list", "-f", "json"]).out).unwrap();
+    assert_eq!(list[0]["status"], "running");
+    assert!(bundle.runtime(&["list"]).out.starts_with("ID "));
+    assert!(bundle.runtime(&["ps", "ID"]).out.contains("sleep 100"));
+}
+
+#[test]
+fn program_that_cannot_run() {
+    for (args, message) in [
+        (json!(["/bin/nope"]), "exec /bin/nope: no such file or directory"),
+        (json!(["nope"]), "exec nope: executable file not found in $PATH"),
+        (json!(["/etc"]), "exec /etc: permission denied"),
+        (json!(["/bin/text"]), "exec /bin/text: exec format error"),
+    ] {
+        let Some(mut bundle) = Bundle::new("program_that_cannot_run", "") else { return };
+        let text = bundle.rootfs().join("bin/text");
+        std::fs::copy("/bin/busybox", &text).unwrap();
+        std::fs::write(&text, "text").unwrap();
+        bundle.config["process"]["args"] = args;
+        let said = bundle.run();
+        assert!(said.code == 1 && said.err.contains(message), "{said:?}");
+        bundle.assert_gone();
+        bundle.write_config();
+        if !message.contains("format") {
+            assert_eq!(bundle.detached(&["create"]), 1, "{message}");
+            bundle.assert_gone();
+        }
+    }
+}
+
+#[test]
+fn exec_joins() {
+    let Some(bundle) = Bundle::new("exec_joins", "sleep 100") else { return };
+    assert_eq!(bundle.detached(&["run", "-d"]), 0);
+    let exec = |arguments: &[&str]| {
+        let mut words = vec!["exec"];
+        words.extend(arguments);
+        bundle.runtime(&words)
+    };
+    assert_eq!(exec(&["ID", "sh", "-c", "exit 9"]).code, 9);
+    assert_eq!(exec(&["ID", "nope"]).code, 255);
+    let said = exec(&[
+        "-u",
+        "7:8",
+        "-g",
+        "9",
+        "-e",
+        "A=b",
+        "--cwd",
+        "/tmp",
+        "ID",
+        "sh",
+        "-c",
+        "id; pwd; echo $A; umask",
+    ]);
+    assert_eq!(said.out, "uid=7 gid=8 groups=9\n/tmp\nb\n0022\n", "{said:?}");
+    let pids = exec(&["ID", "sh", "-c", "ps; cat /proc/self/cgroup"]);
+    assert!(pids.out.contains("sleep 100") && pids.out.contains("0::/\n"), "{pids:?}");
+    for kind in ["mnt", "net", "ipc", "uts", "pid", "cgroup"] {
+        let inside = exec(&["ID", "readlink", &format!("/proc/self/ns/{kind}")]).out;
+        let of_container = std::fs::read_link(format!("/proc/{}/ns/{kind}", bundle.pid())).unwrap();
+        assert_eq!(inside.trim(), of_container.to_str().unwrap());
+    }
+    // CVE-2022-29162: what joins inherits no capabilities; it has the container's seccomp filter.
+    let status = exec(&["--cap", "CAP_NET_RAW", "ID", "cat", "/proc/self/status"]).out;
+    assert!(status.contains("CapInh:\t0000000000000000\n") && status.contains("CapAmb:\t0000000000000000\n"));
+    assert!(status.contains("CapEff:\t00000000800425fb\n") && status.contains("Seccomp:\t2\n"), "{status}");
+    assert_eq!(bundle.runtime(&["pause", "ID"]).code, 0);
+    assert_eq!(bundle.status(), "paused");
+    assert!(exec(&["ID", "true"]).err.contains("is paused"));
+    assert_eq!(bundle.runtime(&["resume", "ID"]).code, 0);
+    assert_eq!(exec(&["ID", "true"]).code, 0);
+    // A paused container can be forced away.
+    assert_eq!(bundle.runtime(&["pause", "ID"]).code, 0);
+    assert_eq!(bundle.runtime(&["delete", "-f", "ID"]).code, 0);
+    bundle.assert_gone();
+}
+
+#[test]
+fn hooks_run_in_order_with_the_state() {
+    let Some(mut bundle) = Bundle::new("hooks_run_in_order_with_the_state", "echo program") else { return };
+    let log = bundle.outside("hooks");
+    let hook = |name: &str| {
+        let script = format!("echo {name} >> {0}; cat >> {0}; echo >> {0}", log.display());
+        json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"]}])
+    };
+    let mut hooks = json!({"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "id -u; cat"]}]});
+    for name in ["prestart", "createRuntime", "createContainer", "poststart", "poststop"] {
+        hooks[name] = hook(name);
+    }
+    bundle.config["hooks"] = hooks;
+    bundle.config["annotations"] = json!({"a": "b"});
+    let said = bundle.run();
+    assert!(said.code == 0 && said.out.starts_with("0\n{") && said.out.ends_with("program\n"), "{said:?}");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let order = ["prestart", "createRuntime", "createContainer", "poststart", "poststop"];
+    assert_eq!(lines.iter().step_by(2).copied().collect::<Vec<_>>(), order);
+    for (line, status) in
+        lines[1..].iter().step_by(2).zip(["creating", "creating", "creating", "running", "stopped"])
+    {
+        let state: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            (state["id"].as_str(), state["status"].as_str()),
+            (Some(bundle.id.as_str()), Some(status))
+        );
+        assert_eq!(state["annotations"]["a"], "b");
+        assert_eq!(state["pid"] == 0, status == "stopped", "{line}");
+    }
+}
+
+#[test]
+fn failing_hooks_undo_everything() {
+    for (kind, hook, reason) in [
+        ("createRuntime", json!({"path": "/bin/false"}), "exit code 1"),
+        ("createRuntime", json!({"path": "/nope"}), "cannot be executed"),
+        ("createRuntime", json!({"path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1}), "timed out"),
+        ("createContainer", json!({"path": "/bin/false"}), "exit code 1"),
+        ("startContainer", json!({"path": "/bin/false"}), "exit code 1"),
+        ("poststart", json!({"path": "/bin/false"}), "exit code 1"),
+    ] {
+        let Some(mut bundle) = Bundle::new("failing_hooks_undo_everything", "sleep 60") else { return };
+        bundle.config["hooks"] = json!({kind: [hook]});
+        let said = bundle.run();
+        assert!(said.code == 1 && said.err.contains(kind) && said.err.contains(reason), "{kind}: {said:?}");
+        bundle.assert_gone();
+    }
+}
+
+#[test]
+fn failures_leave_nothing() {
+    type Change = fn(&mut Value);
+    let cases: [(&str, Change); 7] = [
+        ("mount none on /x: make the file system: no such device", |c| {
+            c["mounts"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({"destination": "/x", "type": "nofs", "source": "none"}));
+        }),
+        ("mounts[7].source", |c| {
+            let bind = json!({"destination": "/x", "source": "/nope/nope", "options": ["bind"]});
+            c["mounts"].as_array_mut().unwrap().push(bind);
+        }),
+        ("root.path", |c| c["root"]["path"] = json!("nope")),
+        ("linux.namespaces", |c| c["linux"]["namespaces"][0]["path"] = json!("/etc/hostname")),
+        ("linux.sysctl.net.nope", |c| c["linux"]["sysctl"] = json!({"net.nope": "1"})),
+        ("process.user.uid", |c| c["process"]["user"]["uid"] = json!("root")),
+        ("linux.intelRdt", |c| c["linux"]["intelRdt"] = json!({"closID": "x"})),
+    ];
+    for (message, change) in cases {
+        let Some(mut bundle) = Bundle::new("failures_leave_nothing", "true") else { return };
+        change(&mut bundle.config);
+        let said = bundle.run();
+        assert!(said.code == 1 && said.err.contains(message), "{message}: {said:?}");
+        bundle.assert_gone();
+    }
+}
+
+#[test]
+fn log_file_has_the_error_as_json() {
+    let Some(bundle) = Bundle::new("log_file_has_the_error_as_json", "true") else { return };
+    let log = bundle.outside("log");
+    bundle.runtime(&["--log", log.to_str().unwrap(), "--log-format", "json", "state", "ID"]);
+    let line: Value = serde_json::from_str(&std::fs::read_to_string(&log).unwrap()).unwrap();
+    assert_eq!(line["level"], "error");
+    assert!(line["msg"].as_str().unwrap().contains("does not exist"));
+}

@@ -1,0 +1,232 @@
+//! A bundle with busybox, a shim for it, and deadlines for everything.
+
+use std::fs;
+use std::future::Future;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ross_shim::client::{AttachEvent, AttachStream, LaunchSpec, Launched, ShimBinary, ShimClient, launch};
+use ross_shim::config::{CONFIG_VERSION, LogConfig, ShimConfig};
+use ross_shim::exit_record::ExitRecord;
+use ross_shim::protocol::{AttachRequest, Backpressure, ExecRequest, Exit, Stream, Streams};
+use serde_json::{Value, json};
+
+/// How long anything may take.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The shim that is tested: `ROSS_TEST_SHIM`, or the one that was built with the tests.
+pub static BINARY: LazyLock<ShimBinary> = LazyLock::new(|| {
+    let path = std::env::var("ROSS_TEST_SHIM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_ross-shim").to_owned());
+    ShimBinary::open(Path::new(&path)).unwrap()
+});
+
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// A container to be, and what its shim is told.
+pub struct Bundle {
+    pub dir: tempfile::TempDir,
+    pub config: ShimConfig,
+    pub spec: Value,
+}
+
+/// A container with its shim. Both end with it.
+pub struct Shim {
+    pub bundle: Bundle,
+    pub pid: i32,
+    pub client: ShimClient,
+}
+
+/// What an attached client saw until the end.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub exit: Option<Exit>,
+}
+
+impl Bundle {
+    /// A container that runs `args`.
+    pub fn new(args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let id = format!("c{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let rootfs = dir.path().join("rootfs");
+        for directory in ["bin", "dev", "proc", "sys", "tmp"] {
+            fs::create_dir_all(rootfs.join(directory)).unwrap();
+        }
+        fs::copy("/bin/busybox", rootfs.join("bin/busybox")).unwrap();
+        for applet in ["sh", "cat", "sleep", "stty", "yes", "head", "seq", "grep", "echo", "true", "ls", "dd"]
+        {
+            symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
+        }
+        let cgroup = std::env::var("ROSS_TEST_CGROUP").expect("the tests are run by `suite`");
+        let spec = json!({
+            "ociVersion": "1.2.0",
+            "root": {"path": "rootfs"},
+            "hostname": id,
+            "process": process(args),
+            "mounts": [
+                {"destination": "/proc", "type": "proc", "source": "proc"},
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+                {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+                 "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
+            ],
+            "linux": {
+                "cgroupsPath": format!("/{cgroup}/{id}"),
+                "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}],
+            },
+        });
+        let config = ShimConfig {
+            version: CONFIG_VERSION,
+            id,
+            bundle: dir.path().to_owned(),
+            runtime_root: dir.path().join("runtime"),
+            log: LogConfig::json_file(dir.path().join("container.log")),
+            terminal: false,
+            open_stdin: false,
+            stdin_once: false,
+            exit_record: dir.path().join("exit.json"),
+            durable: true,
+        };
+        Self { dir, config, spec }
+    }
+
+    /// A container that runs this shell script.
+    pub fn script(script: &str) -> Self {
+        Self::new(&["/bin/sh", "-c", script])
+    }
+
+    pub fn with_stdin(mut self) -> Self {
+        self.config.open_stdin = true;
+        self.config.stdin_once = true;
+        self
+    }
+
+    pub fn with_terminal(mut self) -> Self {
+        self.config.terminal = true;
+        self.config.open_stdin = true;
+        self.spec["process"]["terminal"] = true.into();
+        self
+    }
+
+    /// Launches its shim.
+    pub async fn launch(self) -> Shim {
+        fs::write(self.dir.path().join("config.json"), self.spec.to_string()).unwrap();
+        let spec = LaunchSpec { config: &self.config, dir: self.dir.path(), root: self.dir.path() };
+        let Launched { pid, client, .. } = soon(launch(&BINARY, spec)).await.unwrap();
+        Shim { bundle: self, pid, client }
+    }
+
+    /// Launches its shim and starts it.
+    pub async fn start(self) -> Shim {
+        let shim = self.launch().await;
+        soon(shim.client.start(None)).await.unwrap();
+        shim
+    }
+}
+
+impl Shim {
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.bundle.dir.path().join(name)
+    }
+
+    pub async fn attach(&self, streams: Streams, backpressure: Backpressure) -> AttachStream {
+        soon(self.client.attach(AttachRequest { exec: None, streams, backpressure })).await.unwrap()
+    }
+
+    /// Waits for the end, and sees to it that the exit record was there first.
+    pub async fn wait(&self) -> Exit {
+        let exit = soon(self.client.wait(None)).await.unwrap();
+        let record =
+            ExitRecord::read(&self.bundle.config.exit_record).unwrap().expect("recorded before told");
+        assert_eq!(Exit::from(record), exit);
+        exit
+    }
+
+    /// The entries of the log, as stream and text.
+    pub fn log(&self) -> Vec<(String, String)> {
+        let text = fs::read_to_string(&self.bundle.config.log.path).unwrap();
+        let parse = |line: &str| {
+            let entry: Value = serde_json::from_str(line).unwrap();
+            (entry["stream"].as_str().unwrap().to_owned(), entry["log"].as_str().unwrap().to_owned())
+        };
+        text.lines().map(parse).collect()
+    }
+
+    /// Ends everything and sees that nothing is left.
+    pub async fn shutdown(self) {
+        soon(self.client.shutdown()).await.unwrap();
+        // The process is reaped in the background: its end shows in that nobody listens.
+        soon(async {
+            while self.client.state().await.is_ok() {
+                tokio::task::yield_now().await
+            }
+        })
+        .await;
+        soon(async {
+            while self.path("shim.sock").exists() {
+                tokio::task::yield_now().await
+            }
+        })
+        .await;
+        let word = fs::read_to_string(self.path("shim.log")).unwrap_or_default();
+        assert_eq!(word, "", "the shim's own log");
+        let states = fs::read_dir(&self.bundle.config.runtime_root).map_or(0, Iterator::count);
+        assert_eq!(states, 0, "runtime state is left behind");
+        let cgroup = self.bundle.spec["linux"]["cgroupsPath"].as_str().unwrap();
+        assert!(!Path::new("/sys/fs/cgroup").join(&cgroup[1..]).exists(), "the cgroup is left behind");
+    }
+}
+
+/// `process` of a specification.
+pub fn process(args: &[&str]) -> Value {
+    json!({"args": args, "env": ["PATH=/bin", "TERM=xterm"], "cwd": "/", "user": {"uid": 0, "gid": 0}})
+}
+
+/// An exec of a shell script, connected to everything.
+pub fn exec(id: &str, script: &str) -> ExecRequest {
+    ExecRequest {
+        exec_id: id.to_owned(),
+        process: process(&["/bin/sh", "-c", script]).to_string(),
+        terminal: false,
+        stdin: false,
+        size: None,
+        attach: Some(Streams::ALL),
+    }
+}
+
+/// Reads an attachment to its end.
+pub async fn see(stream: &mut AttachStream) -> Seen {
+    let mut seen = Seen::default();
+    while let Some(event) = soon(stream.next()).await.unwrap() {
+        assert!(seen.exit.is_none(), "the exit is the last event");
+        match event {
+            AttachEvent::Output { stream: Stream::Stdout, bytes } => seen.stdout.extend_from_slice(&bytes),
+            AttachEvent::Output { stream: Stream::Stderr, bytes } => seen.stderr.extend_from_slice(&bytes),
+            AttachEvent::Exited(exit) => seen.exit = Some(exit),
+        }
+    }
+    seen
+}
+
+/// Reads output until it contains `text`, and returns all of it.
+pub async fn see_until(stream: &mut AttachStream, text: &str) -> String {
+    let mut seen = Vec::new();
+    loop {
+        match soon(stream.next()).await.unwrap() {
+            Some(AttachEvent::Output { bytes, .. }) => seen.extend_from_slice(&bytes),
+            other => panic!("{other:?} after {:?}", String::from_utf8_lossy(&seen)),
+        }
+        let so_far = String::from_utf8_lossy(&seen);
+        if so_far.contains(text) {
+            return so_far.into_owned();
+        }
+    }
+}
+
+/// What comes within the deadline.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("it takes too long")
+}
