@@ -25,7 +25,3 @@ pub mod seccomp;
 pub mod signalfd;
 
 pub use error::SysError;
-pub mod signal;
-pub mod signalfd;
-
-pub use error::SysError;
