@@ -3,6 +3,8 @@
 //! Runs as root in mount and network namespaces of its own (`unshare -m -n`), with `ROSS_SHIM` naming the ross-shim
 //! binary; anywhere else it is ignored.
 
+#![expect(clippy::unwrap_used, reason = "a test: what cannot be is a failure")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
