@@ -1,6 +1,7 @@
 //! What every part of the engine stands on.
 
 use std::fs::File;
+use std::sync::Mutex;
 
 use ross_image::ImageStore;
 use ross_network::Networks;
@@ -28,6 +29,6 @@ pub(crate) struct Context {
     pub(crate) execs: Execs,
     pub(crate) events: Events,
     pub(crate) host: Host,
-    /// Held as long as the engine lives: one engine to a root directory.
-    pub(crate) _lock: File,
+    /// Held until shutdown: one engine to a root directory.
+    pub(crate) lock: Mutex<Option<File>>,
 }

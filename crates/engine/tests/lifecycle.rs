@@ -3,6 +3,8 @@
 //! Runs as root in mount and network namespaces of its own (`unshare -m -n`), with `ROSS_SHIM` naming the ross-shim
 //! binary; anywhere else it is ignored.
 
+#![expect(clippy::unwrap_used, reason = "a test: what cannot be is a failure")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,24 +110,8 @@ async fn life(dir: &Path, shim: &str) {
     assert!(engine.stats("long", false).await.unwrap().next().await.unwrap().unwrap().cpu.usage_ns > 0);
 
     drop(session);
-    drop(engine);
-    // The lock goes with the last task of the engine.
-    let engine = loop {
-        let config = EngineConfig {
-            root: dir.join("root"),
-            state: dir.join("state"),
-            shim: shim.into(),
-            registries: RegistryConfig::default(),
-            default_subnet: None,
-        };
-        match Engine::open(config).await {
-            Ok(engine) => break engine,
-            Err(error) if error.kind() == ross_types::ErrorKind::FailedPrecondition => {
-                tokio::task::yield_now().await
-            }
-            Err(error) => panic!("{}", error.sentence()),
-        }
-    };
+    engine.shutdown().await;
+    let engine = open(dir, shim).await;
     let run = engine.inspect("long", false).await.unwrap().summary.run;
     assert_eq!((run.state, run.pid), (ContainerState::Running, container.run.pid));
     assert_eq!(engine.list(ListQuery::default()).await.unwrap().len(), 1);

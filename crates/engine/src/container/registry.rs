@@ -86,6 +86,13 @@ impl Registry {
         Err(EngineError::no_container(text))
     }
 
+    /// Forgets all containers: their tasks end when they have done what they were told.
+    pub(crate) fn clear(&self) -> Vec<Handle> {
+        let mut inner = self.lock();
+        inner.names.clear();
+        std::mem::take(&mut inner.by_id).into_values().collect()
+    }
+
     /// All containers, in the order of their ids.
     pub(crate) fn all(&self) -> Vec<Handle> {
         self.lock().by_id.values().cloned().collect()

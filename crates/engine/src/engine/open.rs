@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ross_image::{ImageStore, StoreConfig};
 use ross_network::{NetworkConfig, Networks};
@@ -65,17 +65,23 @@ impl Engine {
             execs: Execs::default(),
             events: Events::new(),
             host: Host::read(),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         });
         reconcile(&context).await?;
         Ok(Self { context })
     }
 
-    /// Lets go of what is shared and unused; containers run on. Calls after this may fail.
+    /// Lets go of everything; containers run on, and the next engine finds them. Calls after this find none.
     pub async fn shutdown(&self) {
+        let views: Vec<_> = self.context.registry.clear().into_iter().map(|handle| handle.views).collect();
+        for mut view in views {
+            // Its task ends when it has done what it was told.
+            while view.changed().await.is_ok() {}
+        }
         if let Err(error) = self.context.networks.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the network is left as it is");
         }
+        drop(self.context.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
