@@ -241,7 +241,7 @@ fn go(channel: &OwnedFd, pid: i32) -> Result<(), Error> {
 
 /// Descriptors that the program is to get must be there before any of the runtime's own takes their numbers.
 pub(crate) fn check_preserved(count: u32) -> Result<(), Error> {
-    match (3..3 + count).find(|&fd| !ross_sys::fd::is_open(fd.cast_signed())) {
+    match (3..count.saturating_add(3)).find(|&fd| !ross_sys::fd::is_open(fd.cast_signed())) {
         Some(fd) => Err(Error::Options(format!("descriptor {fd} is to be preserved, and is not open"))),
         None => Ok(()),
     }

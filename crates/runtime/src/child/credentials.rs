@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use rustix::fs::{FileType, fchown, fstat, makedev};
+use rustix::fs::{FileType, fchown, fstat, major};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{
@@ -40,6 +40,9 @@ pub(super) fn new_keyring(name: &CStr) -> Step<()> {
     }
 }
 
+/// Major number of /dev/null and its kin: devices.txt of the kernel.
+const MEMORY_DEVICES: u32 = 1;
+
 /// Gives the standard streams to a user other than root, who could not reopen /dev/stdout otherwise.
 pub(super) fn fix_stdio_owner(uid: Uid) {
     if uid.is_root() {
@@ -48,8 +51,10 @@ pub(super) fn fix_stdio_owner(uid: Uid) {
     let fix = |stream: rustix::fd::BorrowedFd<'_>| {
         let Ok(stat) = fstat(stream) else { return };
         let kind = FileType::from_raw_mode(stat.st_mode);
-        // /dev/null is everybody's.
-        if kind == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3) || stat.st_uid == uid.as_raw() {
+        // /dev/null, /dev/zero and their kin are the host's own nodes, and everybody's.
+        if kind == FileType::CharacterDevice && major(stat.st_rdev) == MEMORY_DEVICES
+            || stat.st_uid == uid.as_raw()
+        {
             return;
         }
         if matches!(kind, FileType::CharacterDevice | FileType::Fifo) {

@@ -132,9 +132,9 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
     if let Some(text) = &plan.process.apparmor {
         procfs::set_apparmor(proc.as_ref().map(OwnedFd::as_fd), text.as_bytes())?;
     }
-    program::enter_directory(&mut plan.process, program::Missing::Make)?;
+    let entered = program::enter_directory(&plan.process, program::Missing::Make)?;
     root::seal(&plan.root)?;
-    finish_process(&mut plan.process)?;
+    finish_process(&mut plan.process, entered)?;
     set_parent_process_death_signal(None).at(Stage::Sync)?;
     // A container that waits is known to be startable: runc tells so at create as well.
     if plan.gate.is_some() { program::find(&plan.process) } else { Ok(()) }
@@ -185,12 +185,12 @@ fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Ste
     if let Some(text) = &plan.apparmor {
         procfs::set_apparmor(None, text.as_bytes())?;
     }
-    program::enter_directory(plan, program::Missing::Fail)?;
-    finish_process(plan)
+    let entered = program::enter_directory(plan, program::Missing::Fail)?;
+    finish_process(plan, entered)
 }
 
 /// Credentials and limits: after this the process can do no more than the program will.
-fn finish_process(plan: &mut ProcessPlan) -> Step<()> {
+fn finish_process(plan: &mut ProcessPlan, entered: program::Entered) -> Step<()> {
     if let Some(name) = &plan.keyring {
         credentials::new_keyring(name)?;
     }
@@ -210,6 +210,7 @@ fn finish_process(plan: &mut ProcessPlan) -> Step<()> {
     }
     ross_sys::fd::close_on_exec_from(3 + plan.preserve_fds).at(Stage::PreserveFds)?;
     credentials::apply(plan)?;
+    program::enter_directory_as_user(plan, entered)?;
     program::check_directory()?;
     umask(plan.umask);
     Ok(())
