@@ -64,6 +64,7 @@ fn describe(stage: Stage, index: usize, spec: &Spec, process: &Process) -> Strin
     match stage {
         Stage::Sync => "talk with the runtime".to_owned(),
         Stage::Join => "join the namespaces".to_owned(),
+        Stage::Affinity => "set process.execCPUAffinity.final".to_owned(),
         Stage::CgroupNamespace => "make a cgroup namespace".to_owned(),
         Stage::MapIds => "map the ids of the user namespace".to_owned(),
         Stage::OomScore => "set process.oomScoreAdj".to_owned(),

@@ -1,6 +1,7 @@
 //! Who the process is and what it may do: keyring, groups, user, capabilities, no_new_privs, seccomp.
 
 use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, fchown, fstat, major};
 use rustix::io::Errno;
@@ -11,9 +12,9 @@ use rustix::thread::{
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use crate::plan::ProcessPlan;
+use crate::plan::{ProcessPlan, SeccompPlan};
 
-use super::report::{At, Failure, Stage, Step};
+use super::report::{At, Failure, Message, Stage, Step, send, wait_go};
 
 /// Becomes root of the user namespace this process is in.
 pub(super) fn become_root() -> Step<()> {
@@ -48,7 +49,7 @@ pub(super) fn fix_stdio_owner(uid: Uid) {
     if uid.is_root() {
         return;
     }
-    let fix = |stream: rustix::fd::BorrowedFd<'_>| {
+    let fix = |stream: BorrowedFd<'_>| {
         let Ok(stat) = fstat(stream) else { return };
         let kind = FileType::from_raw_mode(stat.st_mode);
         // /dev/null, /dev/zero and their kin are the host's own nodes, and everybody's.
@@ -68,7 +69,7 @@ pub(super) fn fix_stdio_owner(uid: Uid) {
 }
 
 /// Drops to the user and the capabilities of the plan; loads the filter where that must be privileged.
-pub(super) fn apply(plan: &ProcessPlan) -> Step<()> {
+pub(super) fn apply(plan: &ProcessPlan, channel: BorrowedFd<'_>) -> Step<()> {
     let capabilities = &plan.capabilities;
     for number in 0..64 {
         let capability = CapabilitySet::from_bits_retain(1 << number);
@@ -106,7 +107,7 @@ pub(super) fn apply(plan: &ProcessPlan) -> Step<()> {
             };
             set_capabilities(None, admin).at(Stage::Capabilities)?;
         }
-        load_filter(plan)?;
+        load_filter(plan, channel)?;
     }
     clear_ambient_capability_set().at(Stage::Capabilities)?;
     set_capabilities(None, last).at(Stage::Capabilities)?;
@@ -119,8 +120,21 @@ pub(super) fn apply(plan: &ProcessPlan) -> Step<()> {
     Ok(())
 }
 
-/// Loads the seccomp filter.
-pub(super) fn load_filter(plan: &ProcessPlan) -> Step<()> {
+/// Loads the seccomp filter, and waits until its agent has the listener, if it has one.
+pub(super) fn load_filter(plan: &ProcessPlan, channel: BorrowedFd<'_>) -> Step<()> {
     let Some(filter) = &plan.seccomp else { return Ok(()) };
-    ross_sys::seccomp::load(&filter.instructions, filter.flags).map(drop).at(Stage::Seccomp)
+    let listener = load(filter)?;
+    let Some(listener) = listener else { return Ok(()) };
+    // write(2) cannot be notified (`seccomp::rules`). What follows can, and the agent answers.
+    send(channel, Message::Listener(listener.as_raw_fd())).at(Stage::Seccomp)?;
+    wait_go(channel).map(drop)
+}
+
+/// Loads the filter of a process for which everything else is done.
+pub(super) fn load_filter_last(plan: &ProcessPlan) -> Step<()> {
+    plan.seccomp.as_ref().map_or(Ok(None), load).map(drop)
+}
+
+fn load(filter: &SeccompPlan) -> Step<Option<OwnedFd>> {
+    ross_sys::seccomp::load(&filter.instructions, filter.flags).at(Stage::Seccomp)
 }
