@@ -206,6 +206,11 @@ fn failing_hooks_undo_everything() {
         assert!(said.code == 1 && said.err.contains(kind) && said.err.contains(reason), "{kind}: {said:?}");
         bundle.assert_gone();
     }
+    let Some(mut bundle) = Bundle::new("failing_hooks_undo_everything", "sleep 60") else { return };
+    bundle.config["hooks"] = json!({"poststart": [{"path": "/bin/false"}]});
+    assert_eq!(bundle.detached(&["create"]), 0);
+    assert!(bundle.runtime(&["start", "ID"]).err.contains("poststart"));
+    bundle.wait_for("stopped");
 }
 
 #[test]
