@@ -321,6 +321,19 @@ fn working_directory_of_the_host() {
     assert_eq!(bundle.run().out, "/a/b\n", "a working directory that is missing is made");
 }
 
+/// The process that waits for start has descriptors of the host, and the user and capabilities of the container.
+#[test]
+fn descriptors_of_a_waiting_container() {
+    let Some(bundle) = Bundle::new("descriptors_of_a_waiting_container", "sleep 100") else { return };
+    let script = "for f in /proc/1/fd/*; do readlink $f && ls $f/../../../..; done; true";
+    assert_eq!(bundle.detached(&["create"]), 0);
+    let said = bundle.runtime(&["exec", "ID", "sh", "-c", script]);
+    assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:?}");
+    // The program itself is not hidden from its own kind.
+    assert_eq!(bundle.runtime(&["start", "ID"]).code, 0);
+    assert_eq!(bundle.runtime(&["exec", "ID", "readlink", "/proc/1/cwd"]).out, "/\n");
+}
+
 #[test]
 fn descriptors_do_not_leak() {
     let script = "for fd in /proc/self/fd/*; do readlink $fd; done";

@@ -19,7 +19,9 @@ mod terminal;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::Mode;
-use rustix::process::{Signal, set_parent_process_death_signal, umask};
+use rustix::process::{
+    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, umask,
+};
 
 use crate::plan::{Plan, ProcessPlan, StdioPlan};
 
@@ -186,6 +188,10 @@ fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Ste
 
 /// Credentials and limits: after this the process can do no more than the program will.
 fn finish_process(plan: &mut ProcessPlan, entered: program::Entered, channel: BorrowedFd<'_>) -> Step<()> {
+    // With the rights of the program this process is the equal of any that is executed in the container beside it, and it
+    // may wait for long. Its descriptors lead to the host: they are nobody's to look at (CVE-2016-9962, CVE-2024-21626).
+    // exec undoes this.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Capabilities)?;
     if let Some(name) = &plan.keyring {
         credentials::new_keyring(name)?;
     }
