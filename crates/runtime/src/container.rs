@@ -15,7 +15,8 @@ use crate::cgroup::{Cgroup, CgroupPath};
 use crate::child::parse_failure;
 use crate::error::Error;
 use crate::failure::explain;
-use crate::spec::{LinuxResources, Spec};
+use crate::plan::HookState;
+use crate::spec::{Hooks, LinuxResources, Spec};
 use crate::state::{self, ContainerDir, OCI_VERSION, Record, State, Status, hook_state};
 
 /// A container, made by this process or by another.
@@ -25,14 +26,17 @@ pub struct Container {
     dir: ContainerDir,
     record: Record,
     cgroup: OnceCell<Cgroup>,
+    hooks: OnceCell<Hooks>,
 }
+
+const SIGKILL: i32 = 9;
 
 /// How long a killed process may take to be gone.
 const LEAVE: Duration = Duration::from_secs(10);
 
 impl Container {
-    pub(crate) fn new(id: &str, dir: ContainerDir, record: Record, cgroup: Cgroup) -> Self {
-        Self { id: id.to_owned(), dir, record, cgroup: OnceCell::from(cgroup) }
+    pub(crate) fn new(id: &str, dir: ContainerDir, record: Record, cgroup: Cgroup, hooks: Hooks) -> Self {
+        Self { id: id.to_owned(), dir, record, cgroup: OnceCell::from(cgroup), hooks: OnceCell::from(hooks) }
     }
 
     /// Finds a container by its name below the runtime's root.
@@ -42,7 +46,7 @@ impl Container {
     pub fn open(root: &Path, id: &str) -> Result<Self, Error> {
         let dir = ContainerDir::of(root, id)?;
         let record = dir.read(id)?;
-        Ok(Self { id: id.to_owned(), dir, record, cgroup: OnceCell::new() })
+        Ok(Self { id: id.to_owned(), dir, record, cgroup: OnceCell::new(), hooks: OnceCell::new() })
     }
 
     /// The states of all containers below a root, by name.
@@ -163,17 +167,43 @@ impl Container {
             }
         };
         self.dir.remove_gate();
-        let config = self.config()?;
         if read > 0 {
+            let Some(failure) = parse_failure(report).filter(|_| read == report.len()) else {
+                return Err(Error::Died("start"));
+            };
+            let config = self.config()?;
             let process = config.process.clone().unwrap_or_default();
-            let failure = parse_failure(report).filter(|_| read == report.len());
-            return Err(failure.map_or(Error::Died("start"), |failure| explain(failure, &config, &process)));
+            return Err(explain(failure, &config, &process));
         }
-        if let Some(hooks) = config.hooks.filter(|hooks| !hooks.poststart.is_empty()) {
-            let state = hook_state(&self.id, &self.record.bundle, &self.record.annotations, Status::Running);
-            crate::hooks::run("poststart", &hooks.poststart, &state, self.record.pid)?;
+        self.run_poststart()
+    }
+
+    fn run_poststart(&self) -> Result<(), Error> {
+        let hooks = &self.hooks()?.poststart;
+        if hooks.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let state = self.hook_state(Status::Running);
+        crate::hooks::run("poststart", hooks, &state, self.record.pid).inspect_err(|_| {
+            // runtime.md, step 10: the container is stopped. That it has just ended by itself is as good.
+            let _ = self.kill(SIGKILL, true);
+        })
+    }
+
+    /// Its state as hooks and agents are told of it.
+    pub(crate) fn hook_state(&self, status: Status) -> HookState {
+        hook_state(&self.id, &self.record.bundle, &self.record.annotations, status)
+    }
+
+    /// The hooks of its configuration.
+    fn hooks(&self) -> Result<&Hooks, Error> {
+        match self.hooks.get() {
+            Some(hooks) => Ok(hooks),
+            None => {
+                let hooks = self.dir.read_hooks(&self.id)?;
+                Ok(self.hooks.get_or_init(|| hooks))
+            }
+        }
     }
 
     /// Sends a signal to the first process, or to all processes of the container.
@@ -192,8 +222,11 @@ impl Container {
     }
 
     fn kill_all(&self, signal: i32) -> Result<(), Error> {
-        let Ok(cgroup) = self.cgroup() else { return Ok(()) };
-        if signal == 9 {
+        let cgroup = match self.cgroup() {
+            Err(Error::Cgroup(error)) if error.is_absent() => return Ok(()),
+            result => result?,
+        };
+        if signal == SIGKILL {
             return cgroup.kill().map_err(Error::Cgroup);
         }
         for pid in cgroup.pids().map_err(Error::Cgroup)?.into_iter().filter(|&pid| pid > 0) {
@@ -218,23 +251,25 @@ impl Container {
             return Err(self.wrong_status("delete", status));
         }
         let pidfd = self.pidfd()?;
-        let hooks = self.config().ok().and_then(|config| config.hooks);
+        // Whose state is damaged can be removed all the same.
+        let hooks = self.hooks().map(|hooks| hooks.poststop.clone()).unwrap_or_default();
         if let Some(pidfd) = &pidfd {
-            let _ = ross_sys::pidfd::send_signal(pidfd.as_fd(), 9);
+            let _ = ross_sys::pidfd::send_signal(pidfd.as_fd(), SIGKILL);
             // A frozen process dies when its whole cgroup is killed.
             if let Ok(cgroup) = self.cgroup() {
                 cgroup.kill().map_err(Error::Cgroup)?;
             }
             wait_for_exit(pidfd, &self.id)?;
         }
-        if self.cgroup().is_ok()
-            && let Some(cgroup) = self.cgroup.into_inner()
-        {
+        match self.cgroup() {
+            Err(Error::Cgroup(error)) if error.is_absent() => {}
+            result => drop(result?),
+        }
+        let state = self.hook_state(Status::Stopped);
+        if let Some(cgroup) = self.cgroup.into_inner() {
             cgroup.remove().map_err(Error::Cgroup)?;
         }
         self.dir.remove()?;
-        let hooks = hooks.map(|hooks| hooks.poststop).unwrap_or_default();
-        let state = hook_state(&self.id, &self.record.bundle, &self.record.annotations, Status::Stopped);
         // The container is gone whatever they say: runtime.md has them logged, and goes on.
         match crate::hooks::run_all("poststop", &hooks, &state, 0).into_iter().next() {
             Some(error) => Err(error),

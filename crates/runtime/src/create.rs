@@ -7,9 +7,12 @@ use ross_sys::SysError;
 use ross_sys::clone::{Child, spawn};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, Rlimit, WaitId, WaitIdOptions, getrlimit, prlimit, waitid};
+use rustix::process::{
+    DumpableBehavior, Pid, Rlimit, WaitId, WaitIdOptions, getrlimit, prlimit, set_dumpable_behavior, waitid,
+};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
+use crate::agent;
 use crate::cgroup::{Cgroup, CgroupPath};
 use crate::child::{self, Message};
 use crate::container::Container;
@@ -17,7 +20,7 @@ use crate::error::Error;
 use crate::failure::explain;
 use crate::options::{CreateOptions, Process, Release};
 use crate::plan::Plan;
-use crate::spec::{Hooks, Spec};
+use crate::spec::{Hooks, LinuxResources, Spec};
 use crate::state::{self, ContainerDir, Record, Status, file, hook_state};
 
 /// What [`create`] made.
@@ -47,9 +50,9 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     let spec = Spec::parse(&config).map_err(in_file)?;
     let process = spec
         .process
-        .clone()
+        .as_ref()
         .ok_or_else(|| in_file(crate::spec::InvalidSpec::new("process", "is missing")))?;
-    let linux = spec.linux.clone().unwrap_or_default();
+    let linux = spec.linux();
     let state_of = |status| hook_state(options.id, &bundle, &spec.annotations, status);
 
     let mut undo = Undo {
@@ -65,8 +68,9 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
         Release::OnStart => Some(dir.make_gate()?),
     };
     let path = CgroupPath::of_container(&linux.cgroups_path, options.id).map_err(Error::Cgroup)?;
-    let resources = linux.resources.clone().unwrap_or_default();
-    let cgroup = undo.cgroup.insert(Cgroup::create(&path, &resources).map_err(Error::Cgroup)?);
+    let no_limits = LinuxResources::default();
+    let resources = linux.resources.as_ref().unwrap_or(&no_limits);
+    let cgroup = undo.cgroup.insert(Cgroup::create(&path, resources).map_err(Error::Cgroup)?);
     let (id, pid_file) = (options.id, options.pid_file);
     let waits = gate.is_some();
     let creating = state_of(Status::Creating);
@@ -80,7 +84,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     if plan.namespaces.joins_userns() {
         let moved = match next(&ours, "clone")? {
             Some(Message::Moved(pidfd)) => Child { pid: pid_of(&pidfd)?, pidfd },
-            Some(Message::Failed(failure)) => return Err(explain(failure, &spec, &process)),
+            Some(Message::Failed(failure)) => return Err(explain(failure, &spec, process)),
             _ => return Err(Error::Died("joining the user namespace")),
         };
         reap(&std::mem::replace(child, moved));
@@ -105,7 +109,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
         match next(&ours, "set-up")? {
             None if waits => return Err(Error::Died("set-up")),
             None | Some(Message::Ready) => break,
-            Some(Message::Failed(failure)) => return Err(explain(failure, &spec, &process)),
+            Some(Message::Failed(failure)) => return Err(explain(failure, &spec, process)),
             Some(Message::MapIds) => {
                 let (uids, gids) =
                     plan.namespaces.maps.as_ref().expect("only a child with maps asks for them");
@@ -121,6 +125,11 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
                 go(&ours, pid)?;
             }
             Some(Message::Console(master)) => console = Some(master),
+            Some(Message::Listener(number)) => {
+                let listener = plan.process.listener().expect("only a notified child has a listener");
+                agent::hand_over(listener, child, number, &creating, pid)?;
+                go(&ours, pid)?;
+            }
             Some(Message::Moved(_)) => return Err(Error::Died("set-up")),
         }
     }
@@ -131,7 +140,8 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
         crate::hooks::run("poststart", &hooks.poststart, &hook_states(Status::Running), pid)?;
     }
     let (cgroup, child) = undo.keep();
-    let container = Container::new(id, dir, record, cgroup);
+    let hooks = spec.hooks.clone().unwrap_or_default();
+    let container = Container::new(id, dir, record, cgroup, hooks);
     let unknown = process.capabilities.as_ref().map(crate::plan::unknown_capabilities).unwrap_or_default();
     let process = Process { pid, pidfd: child.pidfd };
     Ok(Created { container, console, process, unknown_capabilities: unknown })
@@ -147,6 +157,9 @@ fn pid_of(pidfd: &OwnedFd) -> Result<i32, Error> {
 
 /// Clones the child, with the namespaces that only a parent can choose for it.
 fn launch(plan: &mut Plan, cgroup: BorrowedFd<'_>, channel: OwnedFd) -> Result<Child, Error> {
+    if !plan.namespaces.join.is_empty() || plan.namespaces.join_pid.is_some() {
+        hide_from_tracers()?;
+    }
     let _pid = match &plan.namespaces.join_pid {
         Some(namespace) => Some(ForChildren::join(namespace.as_fd())?),
         None => None,
@@ -163,6 +176,13 @@ fn launch(plan: &mut Plan, cgroup: BorrowedFd<'_>, channel: OwnedFd) -> Result<C
         .map_err(failed);
     }
     spawn(plan.namespaces.new, Some(cgroup), || child::create(plan, channel)).map_err(failed)
+}
+
+/// Makes this process, and with it the child it clones, one that the programs of a container cannot trace or look into
+/// (CVE-2016-9962). Before the clone: from its first moment on the child may be visible in their pid namespace.
+pub(crate) fn hide_from_tracers() -> Result<(), SysError> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|errno| SysError::new("prctl", errno).with("PR_SET_DUMPABLE"))
 }
 
 /// A namespace of this thread's next children, until dropped.
@@ -241,7 +261,7 @@ fn go(channel: &OwnedFd, pid: i32) -> Result<(), Error> {
 
 /// Descriptors that the program is to get must be there before any of the runtime's own takes their numbers.
 pub(crate) fn check_preserved(count: u32) -> Result<(), Error> {
-    match (3..3 + count).find(|&fd| !ross_sys::fd::is_open(fd.cast_signed())) {
+    match (3..count.saturating_add(3)).find(|&fd| !ross_sys::fd::is_open(fd.cast_signed())) {
         Some(fd) => Err(Error::Options(format!("descriptor {fd} is to be preserved, and is not open"))),
         None => Ok(()),
     }

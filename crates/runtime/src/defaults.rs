@@ -1,8 +1,8 @@
 //! What a container gets unless something else is asked for: the configuration `ross-runtime spec` prints and the
 //! engine starts from.
 //!
-//! Pure data: nothing here looks at the host. Whoever shares the host's network drops [`NETWORK_SYSCTLS`] along
-//! with the namespace; whoever adds a user namespace drops the ping range, which needs ids mapped inside.
+//! Pure data: nothing here looks at the host. [`NETWORK_SYSCTLS`] are left to the engine, which knows whether the network
+//! is private and which ids are mapped: a ping range beyond those of a user namespace is refused by the kernel.
 
 mod seccomp;
 
@@ -74,7 +74,6 @@ pub fn default_spec() -> Spec {
         hostname: "ross".to_owned(),
         mounts: default_mounts(),
         linux: Some(Linux {
-            sysctl: pairs(&NETWORK_SYSCTLS),
             resources: Some(LinuxResources { devices: default_device_rules(), ..LinuxResources::default() }),
             namespaces: default_namespaces(),
             seccomp: Some(default_seccomp(&CAPABILITIES)),
@@ -144,10 +143,6 @@ fn strings(all: &[&str]) -> Vec<String> {
     all.iter().map(|&one| one.to_owned()).collect()
 }
 
-fn pairs(all: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
-    all.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +163,7 @@ mod tests {
             assert!(!capabilities.bounding.contains(&name.to_owned()), "{name}");
         }
         let linux = spec.linux.unwrap();
+        assert!(linux.sysctl.is_empty(), "not every network and user namespace takes them");
         assert!(linux.namespaces.iter().all(|namespace| namespace.path.is_none()));
         assert!(spec.mounts.iter().all(|mount| !mount.options.iter().any(|option| option.contains("bind"))));
         let rules = linux.resources.unwrap().devices;

@@ -8,13 +8,15 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::thread::{
-    LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
+    CpuSet, LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
+    sched_getaffinity, sched_setaffinity,
 };
 
+use crate::agent;
 use crate::cgroup::{Cgroup, CgroupPath};
 use crate::child::{self, Joined, Message};
 use crate::container::Container;
-use crate::create::{abandon, check_preserved};
+use crate::create::{abandon, check_preserved, hide_from_tracers};
 use crate::error::Error;
 use crate::failure::explain;
 use crate::options::{ExecOptions, Executed, Process};
@@ -36,7 +38,7 @@ impl Container {
             status => return Err(self.wrong_status("exec in", status)),
         }
         let spec = self.config()?;
-        let linux = spec.linux.clone().unwrap_or_default();
+        let linux = spec.linux();
         let Some(pidfd) = self.pidfd()? else { return Err(self.wrong_status("exec in", Status::Stopped)) };
         let cgroup = match options.cgroup {
             None => None,
@@ -47,13 +49,15 @@ impl Container {
         };
         let process = options.process;
         let keyring = Some(format!("_ses.{}", self.id()));
-        let mut plan = ProcessPlan::new(&process, &linux, options.stdio, options.preserve_fds, keyring)?;
-        let joined = Joined::new(pidfd, &linux);
+        let mut plan = ProcessPlan::new(&process, linux, options.stdio, options.preserve_fds, keyring)?;
+        let joined = Joined::new(pidfd, linux);
+        hide_from_tracers()?;
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(|errno| SysError::new("socketpair", errno))?;
         let into =
             cgroup.as_ref().map_or_else(|| self.cgroup().map(Cgroup::dir), |cgroup| Ok(cgroup.dir()))?;
+        let _affinity = plan.affinity.initial.as_ref().map(InitialAffinity::set).transpose()?;
         let child = match launch(&mut plan, &joined, into, &theirs) {
             // The container made cgroups of its own and moved its processes there: those above may hold none.
             Err(Errno::BUSY) if cgroup.is_none() => {
@@ -69,6 +73,12 @@ impl Container {
             match child::receive(ours.as_fd()) {
                 Ok(None) => break,
                 Ok(Some(Message::Console(master))) => console = Some(master),
+                Ok(Some(Message::Listener(number))) => {
+                    if let Err(error) = self.hand_over_listener(&plan, &child, number, &ours) {
+                        abandon(&child);
+                        return Err(error);
+                    }
+                }
                 Ok(Some(Message::Failed(failure))) => {
                     abandon(&child);
                     return Err(explain(failure, &spec, &process));
@@ -80,6 +90,18 @@ impl Container {
             }
         }
         Ok(Executed { process: Process { pid: child.pid, pidfd: child.pidfd }, console })
+    }
+
+    fn hand_over_listener(
+        &self,
+        plan: &ProcessPlan,
+        child: &Child,
+        number: i32,
+        channel: &OwnedFd,
+    ) -> Result<(), Error> {
+        let listener = plan.listener().ok_or(Error::Died("set-up"))?;
+        agent::hand_over(listener, child, number, &self.hook_state(self.status()?), self.pid())?;
+        child::send_go(channel.as_fd(), child.pid).map_err(|_| Error::Died("set-up"))
     }
 
     fn cgroup_of_first_process(&self) -> Result<Cgroup, Error> {
@@ -114,6 +136,27 @@ impl Joined {
             userns: linux.has(NamespaceKind::User),
             pid_namespace: linux.has(NamespaceKind::Pid),
         }
+    }
+}
+
+/// The CPUs of this thread while it starts an exec, until dropped.
+struct InitialAffinity {
+    before: CpuSet,
+}
+
+impl InitialAffinity {
+    fn set(cpus: &CpuSet) -> Result<Self, Error> {
+        let failed = |call| move |errno| SysError::new(call, errno).with("process.execCPUAffinity.initial");
+        let before = sched_getaffinity(None).map_err(failed("sched_getaffinity"))?;
+        sched_setaffinity(None, cpus).map_err(failed("sched_setaffinity"))?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for InitialAffinity {
+    fn drop(&mut self) {
+        // These it had a moment ago; that they are gone since is nothing an exec could help.
+        let _ = sched_setaffinity(None, &self.before);
     }
 }
 

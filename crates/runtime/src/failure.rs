@@ -4,7 +4,7 @@ use rustix::io::Errno;
 
 use crate::child::{Failure, HookFailure, Stage};
 use crate::error::Error;
-use crate::spec::{Hook, Process, Spec};
+use crate::spec::{Hook, Mount, Process, Spec};
 
 /// Says what a failure of a child was about.
 pub(crate) fn explain(failure: Failure, spec: &Spec, process: &Process) -> Error {
@@ -42,19 +42,29 @@ pub(crate) fn hook_error(kind: &'static str, hook: Option<&Hook>, failure: HookF
     Error::Hook { kind, path: hook.map(|hook| hook.path.clone()).unwrap_or_default(), reason }
 }
 
+/// A mount by its source, target and type, each as far as it says more than the others.
+fn mount_in_words(mount: &Mount) -> String {
+    let kind = mount.kind.as_deref().unwrap_or_default();
+    let target = &mount.destination;
+    match mount.source.as_deref().unwrap_or_default() {
+        "" => format!("{kind} on {target}"),
+        source if source == kind || kind.is_empty() => format!("{source} on {target}"),
+        source => format!("{source} on {target} (type {kind})"),
+    }
+}
+
 fn describe(stage: Stage, index: usize, spec: &Spec, process: &Process) -> String {
     let linux = spec.linux.as_ref();
-    let mount = |what: &str| {
-        let mount = spec.mounts.get(index);
-        let source = mount.and_then(|mount| mount.source.as_deref().or(mount.kind.as_deref())).unwrap_or("");
-        let target = mount.map(|mount| mount.destination.as_str()).unwrap_or_default();
-        format!("mount {source} on {target}: {what}")
+    let mount = |what: &str| match spec.mounts.get(index) {
+        Some(mount) => format!("mount {}: {what}", mount_in_words(mount)),
+        None => format!("mount: {what}"),
     };
     let item =
         |list: Option<&Vec<String>>| list.and_then(|list| list.get(index)).cloned().unwrap_or_default();
     match stage {
         Stage::Sync => "talk with the runtime".to_owned(),
         Stage::Join => "join the namespaces".to_owned(),
+        Stage::Affinity => "set process.execCPUAffinity.final".to_owned(),
         Stage::CgroupNamespace => "make a cgroup namespace".to_owned(),
         Stage::MapIds => "map the ids of the user namespace".to_owned(),
         Stage::OomScore => "set process.oomScoreAdj".to_owned(),

@@ -12,11 +12,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::plan::{Gate, HookState};
-use crate::spec::Spec;
+use crate::spec::{Hooks, Spec};
 
 /// Where a container is in its life: runtime.md, "State".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,10 +91,15 @@ pub(crate) struct Record {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// A record with the configuration behind it.
+/// A record with the configuration behind it, or a part of that: the rest is skipped, not built.
 #[derive(Deserialize)]
-struct RecordWithConfig {
-    config: Spec,
+struct RecordWith<T> {
+    config: T,
+}
+
+#[derive(Deserialize)]
+struct HooksOnly {
+    hooks: Option<Hooks>,
 }
 
 const STATE: &str = "state.json";
@@ -135,7 +141,15 @@ impl ContainerDir {
 
     /// Removes the directory and all in it.
     pub(crate) fn remove(&self) -> Result<(), Error> {
-        match fs::remove_dir_all(&self.path) {
+        // What is usually there, by name; a walk is for what a crash has left.
+        let _ = fs::remove_file(self.path.join(STATE));
+        let removed = match fs::remove_dir(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+                fs::remove_dir_all(&self.path)
+            }
+            result => result,
+        };
+        match removed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(file("remove", &self.path, &error))
             }
@@ -172,7 +186,15 @@ impl ContainerDir {
     }
 
     pub(crate) fn read_config(&self, id: &str) -> Result<Spec, Error> {
-        serde_json::from_slice::<RecordWithConfig>(&self.read_bytes(id)?)
+        self.read_from_config(id)
+    }
+
+    pub(crate) fn read_hooks(&self, id: &str) -> Result<Hooks, Error> {
+        self.read_from_config(id).map(|only: HooksOnly| only.hooks.unwrap_or_default())
+    }
+
+    fn read_from_config<T: DeserializeOwned>(&self, id: &str) -> Result<T, Error> {
+        serde_json::from_slice::<RecordWith<T>>(&self.read_bytes(id)?)
             .map(|both| both.config)
             .map_err(|error| Error::DamagedState { id: id.to_owned(), reason: error.to_string() })
     }
@@ -288,13 +310,18 @@ pub(crate) fn hook_state(
     HookState { before_pid, after_pid }
 }
 
-fn json<T: Serialize + ?Sized>(value: &T) -> String {
+pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).expect("strings and maps of strings")
 }
 
 /// State and start time of a process, from /proc/PID/stat.
 pub(crate) fn process_stat(pid: i32) -> Option<(u8, u64)> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let path = format!("/proc/{pid}/stat");
+    let file = rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    // The kernel gives the whole line with one read, and 52 numbers and a name are shorter.
+    let mut line = [0; 2048];
+    let len = rustix::io::read(&file, &mut line).ok()?;
+    let stat = &line[..len];
     // The name is in parentheses and may contain anything, parentheses too.
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     let mut fields = stat.get(end + 2..)?.split(|&byte| byte == b' ');

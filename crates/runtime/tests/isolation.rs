@@ -151,7 +151,6 @@ fn joins_namespaces_by_path() {
     };
     // All of them: the second program is in the first container, with a root of its own.
     let mut all = Bundle::new("joins_namespaces_by_path", script).unwrap();
-    all.config["linux"]["sysctl"] = json!({});
     owned(&all);
     for (kind, name) in kinds {
         all.namespace(json!({"type": kind, "path": path(name)}));
@@ -162,7 +161,6 @@ fn joins_namespaces_by_path() {
     assert_eq!(said.out, expected, "{said:?}");
     // Only the user namespace: the others are new and belong to it.
     let mut user = Bundle::new("joins_namespaces_by_path", script).unwrap();
-    user.config["linux"]["sysctl"] = json!({});
     owned(&user);
     user.namespace(json!({"type": "user", "path": path("user")}));
     let said = user.run();
@@ -176,7 +174,6 @@ fn joins_namespaces_by_path() {
     // Only the network, which the first keeps.
     let mut net = Bundle::new("joins_namespaces_by_path", "readlink /proc/self/ns/net").unwrap();
     net.namespace(json!({"type": "network", "path": path("net")}));
-    net.config["linux"]["sysctl"] = json!({});
     net.config["mounts"]
         .as_array_mut()
         .unwrap()
@@ -322,6 +319,19 @@ fn working_directory_of_the_host() {
     let Some(mut bundle) = Bundle::new("working_directory_of_the_host", "pwd") else { return };
     bundle.config["process"]["cwd"] = json!("/a/b");
     assert_eq!(bundle.run().out, "/a/b\n", "a working directory that is missing is made");
+}
+
+/// The process that waits for start has descriptors of the host, and the user and capabilities of the container.
+#[test]
+fn descriptors_of_a_waiting_container() {
+    let Some(bundle) = Bundle::new("descriptors_of_a_waiting_container", "sleep 100") else { return };
+    let script = "for f in /proc/1/fd/*; do readlink $f && ls $f/../../../..; done; true";
+    assert_eq!(bundle.detached(&["create"]), 0);
+    let said = bundle.runtime(&["exec", "ID", "sh", "-c", script]);
+    assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:?}");
+    // The program itself is not hidden from its own kind.
+    assert_eq!(bundle.runtime(&["start", "ID"]).code, 0);
+    assert_eq!(bundle.runtime(&["exec", "ID", "readlink", "/proc/1/cwd"]).out, "/\n");
 }
 
 #[test]

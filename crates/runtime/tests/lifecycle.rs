@@ -89,6 +89,27 @@ fn program_that_cannot_run() {
 }
 
 #[test]
+fn exec_has_its_cpus() {
+    let Some(mut bundle) = Bundle::new("exec_has_its_cpus", "sleep 100") else { return };
+    // Of the first process it is not said to be for.
+    bundle.config["process"]["execCPUAffinity"] = json!({"initial": "4-5000"});
+    assert!(bundle.run().err.contains("process.execCPUAffinity.initial: `4-5000` is no list of CPUs"));
+    bundle.config["process"]["execCPUAffinity"] = json!({"final": "1023"});
+    assert_eq!(bundle.detached(&["run", "--detach"]), 0);
+    let said = bundle.runtime(&["exec", "ID", "true"]);
+    assert!(said.code == 255 && said.err.contains("execCPUAffinity.final"), "{said:?}");
+    let process = bundle.outside("process.json");
+    let mut exec = |affinity: Value| {
+        bundle.config["process"]["args"] = json!(["grep", "Cpus_allowed_list", "/proc/self/status"]);
+        bundle.config["process"]["execCPUAffinity"] = affinity;
+        std::fs::write(&process, bundle.config["process"].to_string()).unwrap();
+        bundle.runtime(&["exec", "--process", process.to_str().unwrap(), "ID"]).out
+    };
+    assert_eq!(exec(json!({"initial": "0", "final": "0"})), "Cpus_allowed_list:\t0\n");
+    assert_eq!(exec(json!({"final": "0"})), "Cpus_allowed_list:\t0\n");
+}
+
+#[test]
 fn exec_joins() {
     let Some(bundle) = Bundle::new("exec_joins", "sleep 100") else { return };
     assert_eq!(bundle.detached(&["run", "-d"]), 0);
@@ -185,13 +206,18 @@ fn failing_hooks_undo_everything() {
         assert!(said.code == 1 && said.err.contains(kind) && said.err.contains(reason), "{kind}: {said:?}");
         bundle.assert_gone();
     }
+    let Some(mut bundle) = Bundle::new("failing_hooks_undo_everything", "sleep 60") else { return };
+    bundle.config["hooks"] = json!({"poststart": [{"path": "/bin/false"}]});
+    assert_eq!(bundle.detached(&["create"]), 0);
+    assert!(bundle.runtime(&["start", "ID"]).err.contains("poststart"));
+    bundle.wait_for("stopped");
 }
 
 #[test]
 fn failures_leave_nothing() {
     type Change = fn(&mut Value);
     let cases: [(&str, Change); 7] = [
-        ("mount none on /x: make the file system: no such device", |c| {
+        ("mount none on /x (type nofs): make the file system: no such device", |c| {
             c["mounts"]
                 .as_array_mut()
                 .unwrap()

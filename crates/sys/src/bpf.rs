@@ -8,6 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
+use crate::error::last_errno;
+
 /// One eBPF instruction, the kernel's `struct bpf_insn`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +196,6 @@ unsafe fn bpf_mut<T>(command: libc::c_int, attr: &mut T) -> Result<libc::c_int, 
 fn answer(ret: libc::c_long) -> Result<libc::c_int, Errno> {
     match libc::c_int::try_from(ret) {
         Ok(value) if value >= 0 => Ok(value),
-        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)),
+        _ => Err(last_errno()),
     }
 }

@@ -4,6 +4,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
 
+use crate::error::last_errno;
+
 /// Namespaces of a child, and other flags of clone3(2) that leave memory unshared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CloneFlags(u64);
@@ -142,11 +144,6 @@ pub fn spawn(
             pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
         }),
     }
-}
-
-/// The errno the C library keeps for this thread.
-pub(crate) fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)
 }
 
 #[cfg(test)]

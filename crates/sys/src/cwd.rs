@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use rustix::io::Result;
 
-use crate::clone::last_errno;
+use crate::error::last_errno;
 
 /// Reads the path of the working directory. One outside the root begins with `(unreachable)`, which the C library and
 /// rustix hide or refuse.

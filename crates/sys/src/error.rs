@@ -63,6 +63,28 @@ pub fn describe(errno: Errno) -> String {
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
+/// An error with those of its sources that it does not quote, as one line.
+#[must_use]
+pub fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let source = error.downcast_ref().map_or_else(|| error.to_string(), |errno| describe(*errno));
+        if !text.contains(&source) {
+            text.push_str(": ");
+            text.push_str(&source);
+        }
+        next = error.source();
+    }
+    text
+}
+
+/// The errno the C library keeps for this thread.
+pub(crate) fn last_errno() -> Errno {
+    // std reads errno without allocating.
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::io::Errno;
 
-use crate::clone::last_errno;
+use crate::error::last_errno;
 
 /// A NULL-terminated array of C strings, such as `argv` and `environ`, made ahead of exec.
 #[derive(Debug)]

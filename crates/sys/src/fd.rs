@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 
 use rustix::io::Result;
 
-use crate::clone::last_errno;
+use crate::error::last_errno;
 
 /// Marks all descriptors from `first` on close-on-exec: close_range(2), Linux 5.11.
 ///

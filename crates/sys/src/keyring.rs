@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use rustix::io::Result;
 
-use crate::clone::last_errno;
+use crate::error::last_errno;
 
 const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
 const KEYCTL_SETPERM: libc::c_int = 5;

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::io::Result;
 
-use crate::clone::last_errno;
+use crate::error::last_errno;
 
 /// Attributes of a mount, as mount_setattr(2) and fsmount(2) take them.
 pub mod attr {

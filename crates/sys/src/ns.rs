@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Result;
 use rustix::thread::UnshareFlags;
 
-use crate::clone::last_errno;
+use crate::error::last_errno;
 
 /// Moves this thread into new namespaces.
 ///

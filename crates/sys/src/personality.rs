@@ -2,7 +2,7 @@
 
 use rustix::io::Result;
 
-use crate::clone::last_errno;
+use crate::error::last_errno;
 
 /// `PER_LINUX`
 pub const LINUX: u32 = 0x0000;

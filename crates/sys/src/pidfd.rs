@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::io::Result;
 
-use crate::clone::last_errno;
+use crate::error::last_errno;
 
 /// Sends a signal; 0 only checks that the process is there.
 ///

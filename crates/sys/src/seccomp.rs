@@ -9,6 +9,8 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
+use crate::error::last_errno;
+
 /// One instruction of classic BPF: the kernel's `struct sock_filter`.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,11 +108,6 @@ pub fn action_available(action: u32) -> bool {
     // SAFETY: the kernel reads one u32 through the pointer. nix and rustix have no seccomp(2).
     let ret = unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0_u32, &raw const action) };
     ret == 0
-}
-
-fn last_errno() -> Errno {
-    // std reads errno without allocating.
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Result;
 
-use crate::clone::last_errno;
+use crate::error::last_errno;
 
 /// The signals sent to this process, which no longer interrupt it.
 #[derive(Debug)]

@@ -81,10 +81,8 @@ fn apply_linux(linux: &mut Linux, input: &SpecInput<'_>, caps: &[String]) -> Res
         linux.masked_paths.clear();
         linux.readonly_paths.clear();
     }
-    if !owns_network(config) {
-        for (key, _) in NETWORK_SYSCTLS {
-            linux.sysctl.remove(key);
-        }
+    if owns_network(config) {
+        linux.sysctl.extend(NETWORK_SYSCTLS.map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
     linux.sysctl.extend(config.sysctls.clone());
     let resources = linux.resources.get_or_insert_default();

@@ -101,6 +101,12 @@ pub enum CgroupError {
 }
 
 impl CgroupError {
+    /// Whether it says that there is no such cgroup.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Io { source: Errno::NOENT, .. })
+    }
+
     /// What a caller may do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -1,8 +1,9 @@
 //! Who the process is and what it may do: keyring, groups, user, capabilities, no_new_privs, seccomp.
 
 use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, fchown, fstat, makedev};
+use rustix::fs::{FileType, fchown, fstat, major};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{
@@ -11,9 +12,9 @@ use rustix::thread::{
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use crate::plan::ProcessPlan;
+use crate::plan::{ProcessPlan, SeccompPlan};
 
-use super::report::{At, Failure, Stage, Step};
+use super::report::{At, Failure, Message, Stage, Step, send, wait_go};
 
 /// Becomes root of the user namespace this process is in.
 pub(super) fn become_root() -> Step<()> {
@@ -40,16 +41,21 @@ pub(super) fn new_keyring(name: &CStr) -> Step<()> {
     }
 }
 
+/// Major number of /dev/null and its kin: devices.txt of the kernel.
+const MEMORY_DEVICES: u32 = 1;
+
 /// Gives the standard streams to a user other than root, who could not reopen /dev/stdout otherwise.
 pub(super) fn fix_stdio_owner(uid: Uid) {
     if uid.is_root() {
         return;
     }
-    let fix = |stream: rustix::fd::BorrowedFd<'_>| {
+    let fix = |stream: BorrowedFd<'_>| {
         let Ok(stat) = fstat(stream) else { return };
         let kind = FileType::from_raw_mode(stat.st_mode);
-        // /dev/null is everybody's.
-        if kind == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3) || stat.st_uid == uid.as_raw() {
+        // /dev/null, /dev/zero and their kin are the host's own nodes, and everybody's.
+        if kind == FileType::CharacterDevice && major(stat.st_rdev) == MEMORY_DEVICES
+            || stat.st_uid == uid.as_raw()
+        {
             return;
         }
         if matches!(kind, FileType::CharacterDevice | FileType::Fifo) {
@@ -63,7 +69,7 @@ pub(super) fn fix_stdio_owner(uid: Uid) {
 }
 
 /// Drops to the user and the capabilities of the plan; loads the filter where that must be privileged.
-pub(super) fn apply(plan: &ProcessPlan) -> Step<()> {
+pub(super) fn apply(plan: &ProcessPlan, channel: BorrowedFd<'_>) -> Step<()> {
     let capabilities = &plan.capabilities;
     for number in 0..64 {
         let capability = CapabilitySet::from_bits_retain(1 << number);
@@ -101,7 +107,7 @@ pub(super) fn apply(plan: &ProcessPlan) -> Step<()> {
             };
             set_capabilities(None, admin).at(Stage::Capabilities)?;
         }
-        load_filter(plan)?;
+        load_filter(plan, channel)?;
     }
     clear_ambient_capability_set().at(Stage::Capabilities)?;
     set_capabilities(None, last).at(Stage::Capabilities)?;
@@ -114,8 +120,21 @@ pub(super) fn apply(plan: &ProcessPlan) -> Step<()> {
     Ok(())
 }
 
-/// Loads the seccomp filter.
-pub(super) fn load_filter(plan: &ProcessPlan) -> Step<()> {
+/// Loads the seccomp filter, and waits until its agent has the listener, if it has one.
+pub(super) fn load_filter(plan: &ProcessPlan, channel: BorrowedFd<'_>) -> Step<()> {
     let Some(filter) = &plan.seccomp else { return Ok(()) };
-    ross_sys::seccomp::load(&filter.instructions, filter.flags).map(drop).at(Stage::Seccomp)
+    let listener = load(filter)?;
+    let Some(listener) = listener else { return Ok(()) };
+    // write(2) cannot be notified (`seccomp::rules`). What follows can, and the agent answers.
+    send(channel, Message::Listener(listener.as_raw_fd())).at(Stage::Seccomp)?;
+    wait_go(channel).map(drop)
+}
+
+/// Loads the filter of a process for which everything else is done.
+pub(super) fn load_filter_last(plan: &ProcessPlan) -> Step<()> {
+    plan.seccomp.as_ref().map_or(Ok(None), load).map(drop)
+}
+
+fn load(filter: &SeccompPlan) -> Step<Option<OwnedFd>> {
+    ross_sys::seccomp::load(&filter.instructions, filter.flags).at(Stage::Seccomp)
 }

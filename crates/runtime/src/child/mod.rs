@@ -76,10 +76,6 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
         channel.as_ref().map(OwnedFd::as_fd).ok_or(Failure::of(Stage::Sync, rustix::io::Errno::BADF))?;
     // Half a container is nobody's: until it is whole it dies with its maker.
     set_parent_process_death_signal(Some(Signal::KILL)).at(Stage::Sync)?;
-    if !plan.namespaces.join.is_empty() || plan.namespaces.join_pid.is_some() {
-        // Who is in there already must not trace this process or look into its descriptors (CVE-2016-9962).
-        set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Join)?;
-    }
     umask(Mode::empty());
     // On the host's /proc, which is trusted, and still with the host's privileges.
     if !plan.namespaces.in_userns()
@@ -132,9 +128,9 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
     if let Some(text) = &plan.process.apparmor {
         procfs::set_apparmor(proc.as_ref().map(OwnedFd::as_fd), text.as_bytes())?;
     }
-    program::enter_directory(&mut plan.process, program::Missing::Make)?;
+    let entered = program::enter_directory(&plan.process, program::Missing::Make)?;
     root::seal(&plan.root)?;
-    finish_process(&mut plan.process)?;
+    finish_process(&mut plan.process, entered, socket)?;
     set_parent_process_death_signal(None).at(Stage::Sync)?;
     // A container that waits is known to be startable: runc tells so at create as well.
     if plan.gate.is_some() { program::find(&plan.process) } else { Ok(()) }
@@ -161,9 +157,10 @@ pub(crate) fn exec(plan: &mut ProcessPlan, joined: &Joined, channel: &OwnedFd) -
 }
 
 fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Step<()> {
-    // The programs of the container must not trace this process or look into its descriptors (CVE-2016-9962).
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Join)?;
     umask(Mode::empty());
+    if let Some(cpus) = &plan.affinity.last {
+        rustix::thread::sched_setaffinity(None, cpus).at(Stage::Affinity)?;
+    }
     if !joined.userns
         && let Some(text) = &plan.oom_score_adj
     {
@@ -185,12 +182,16 @@ fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Ste
     if let Some(text) = &plan.apparmor {
         procfs::set_apparmor(None, text.as_bytes())?;
     }
-    program::enter_directory(plan, program::Missing::Fail)?;
-    finish_process(plan)
+    let entered = program::enter_directory(plan, program::Missing::Fail)?;
+    finish_process(plan, entered, channel)
 }
 
 /// Credentials and limits: after this the process can do no more than the program will.
-fn finish_process(plan: &mut ProcessPlan) -> Step<()> {
+fn finish_process(plan: &mut ProcessPlan, entered: program::Entered, channel: BorrowedFd<'_>) -> Step<()> {
+    // With the rights of the program this process is the equal of any that is executed in the container beside it, and it
+    // may wait for long. Its descriptors lead to the host: they are nobody's to look at (CVE-2016-9962, CVE-2024-21626).
+    // exec undoes this.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Capabilities)?;
     if let Some(name) = &plan.keyring {
         credentials::new_keyring(name)?;
     }
@@ -209,16 +210,22 @@ fn finish_process(plan: &mut ProcessPlan) -> Step<()> {
         ross_sys::fd::keep_across_exec(fd.cast_signed()).at(Stage::PreserveFds)?;
     }
     ross_sys::fd::close_on_exec_from(3 + plan.preserve_fds).at(Stage::PreserveFds)?;
-    credentials::apply(plan)?;
+    credentials::apply(plan, channel)?;
+    program::enter_directory_as_user(plan, entered)?;
     program::check_directory()?;
     umask(plan.umask);
+    if plan.no_new_privileges && plan.is_notified() {
+        // As late as the channel is there to hand the listener over.
+        credentials::load_filter(plan, channel)?;
+    }
     Ok(())
 }
 
 fn execute(plan: &mut ProcessPlan) -> Failure {
     // With no_new_privs the filter can be the very last thing, and so need not allow anything but execve.
     if plan.no_new_privileges
-        && let Err(failure) = credentials::load_filter(plan)
+        && !plan.is_notified()
+        && let Err(failure) = credentials::load_filter_last(plan)
     {
         return failure;
     }

@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ross_sys::clone::{CloneFlags, spawn};
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{
     ThreadNameSpaceType, UnshareFlags, move_into_link_name_space, move_into_thread_name_spaces,
 };
@@ -48,7 +47,6 @@ pub(super) fn enter(plan: &NamespacePlan, channel: BorrowedFd<'_>) -> Step<()> {
 /// joined: the other new namespaces must belong to it, so it is entered first, and the child is cloned from there, as
 /// a sibling of this process.
 pub(super) fn clone_inside_userns(plan: &mut Plan, channel: OwnedFd, spare: &OwnedFd) -> Step<()> {
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Join)?;
     let user = plan.namespaces.join.first().ok_or(Failure::of(Stage::Join, Errno::INVAL))?;
     move_into_link_name_space(user.file.as_fd(), Some(namespace_link_type(user.kind))).at(Stage::Join)?;
     let flags = plan.namespaces.new | CloneFlags::PARENT;

@@ -20,16 +20,34 @@ pub(super) enum Missing {
     Fail,
 }
 
-/// Goes to the working directory. What root may not enter is left to the user, after the change of ids.
-pub(super) fn enter_directory(plan: &mut ProcessPlan, missing: Missing) -> Step<()> {
+/// Whether the working directory was entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entered {
+    Yes,
+    /// Root may not (on a network file system, say): the user may be able to.
+    LeftToUser,
+}
+
+/// Goes to the working directory, before the change of ids.
+pub(super) fn enter_directory(plan: &ProcessPlan, missing: Missing) -> Step<Entered> {
     match chdir(plan.cwd.as_c_str()) {
+        Err(Errno::ACCESS) if !plan.uid.is_root() => return Ok(Entered::LeftToUser),
         Err(Errno::NOENT) if missing == Missing::Make => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let root = open(c"/", flags, Mode::empty()).at(Stage::WorkingDirectory)?;
             let made = open_or_make(root.as_fd(), &plan.cwd, Leaf::Directory).at(Stage::WorkingDirectory)?;
-            rustix::process::fchdir(&made).at(Stage::WorkingDirectory)
+            rustix::process::fchdir(&made).at(Stage::WorkingDirectory)?;
         }
-        result => result.at(Stage::WorkingDirectory),
+        result => result.at(Stage::WorkingDirectory)?,
+    }
+    Ok(Entered::Yes)
+}
+
+/// Goes there with the rights of the user, when those of root were not enough.
+pub(super) fn enter_directory_as_user(plan: &ProcessPlan, entered: Entered) -> Step<()> {
+    match entered {
+        Entered::Yes => Ok(()),
+        Entered::LeftToUser => chdir(plan.cwd.as_c_str()).at(Stage::WorkingDirectory),
     }
 }
 

@@ -19,6 +19,7 @@ use rustix::net::{
 pub(crate) enum Stage {
     Sync,
     Join,
+    Affinity,
     CgroupNamespace,
     MapIds,
     OomScore,
@@ -64,6 +65,7 @@ pub(crate) enum Stage {
 const STAGES: [Stage; Stage::Exec as usize + 1] = [
     Stage::Sync,
     Stage::Join,
+    Stage::Affinity,
     Stage::CgroupNamespace,
     Stage::MapIds,
     Stage::OomScore,
@@ -157,6 +159,8 @@ pub(crate) enum Message {
     Moved(OwnedFd),
     /// The container is created and waits to be started.
     Ready,
+    /// Its filter is loaded; this is the number of the listener among its descriptors.
+    Listener(i32),
 }
 
 const PACKET: usize = 8;
@@ -169,6 +173,7 @@ fn packet(message: &Message) -> [u8; PACKET] {
         Message::Console(_) => (3, 0, 0, 0),
         Message::Moved(_) => (4, 0, 0, 0),
         Message::Ready => (5, 0, 0, 0),
+        Message::Listener(number) => (6, 0, 0, *number),
     };
     let index = index.to_le_bytes();
     let value = value.to_le_bytes();
@@ -235,6 +240,7 @@ pub(crate) fn receive(channel: BorrowedFd<'_>) -> Result<Option<Message>> {
         (3, Some(fd)) => Some(Message::Console(fd)),
         (4, Some(fd)) => Some(Message::Moved(fd)),
         (5, _) => Some(Message::Ready),
+        (6, _) => Some(Message::Listener(i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]))),
         _ => None,
     };
     message.filter(|_| received == PACKET).ok_or(Errno::PROTO).map(Some)

@@ -16,6 +16,13 @@ pub(crate) struct HookState {
     pub after_pid: String,
 }
 
+impl HookState {
+    /// The state with its process id.
+    pub(crate) fn with_pid(&self, pid: i32) -> String {
+        format!("{}{pid}{}", self.before_pid, self.after_pid)
+    }
+}
+
 /// One hook.
 #[derive(Debug)]
 pub(crate) struct HookPlan {

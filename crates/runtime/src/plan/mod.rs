@@ -4,6 +4,7 @@
 //! trees: between clone and exec nothing is left to allocate, look up or decide. Building one changes nothing on
 //! the host. What the child does with it is in `child`, in the order the fields stand here.
 
+mod affinity;
 mod devices;
 mod hooks;
 mod id_map;
@@ -24,7 +25,7 @@ use rustix::mount::OpenTreeFlags;
 
 use crate::error::Error;
 use crate::options::CreateOptions;
-use crate::spec::{Linux, Spec};
+use crate::spec::{Hooks, Linux, Spec};
 use crate::state::Status;
 
 pub(crate) use devices::{DevicePlan, HowDevice, NodePlan};
@@ -33,7 +34,7 @@ pub(crate) use id_map::write as write_id_maps;
 pub(crate) use mounts::{MountPlan, MountSource};
 pub(crate) use namespaces::{NamespacePlan, link_type as namespace_link_type};
 pub(crate) use process::unknown_capabilities;
-pub(crate) use process::{HOME_ROOM, ProcessPlan, StdioPlan};
+pub(crate) use process::{HOME_ROOM, ProcessPlan, SeccompPlan, StdioPlan};
 pub(crate) use sysctl::SysctlPlan;
 
 /// Everything a container is, ready to be carried out.
@@ -91,21 +92,22 @@ impl Plan {
         hook_state: &dyn Fn(Status) -> HookState,
         gate: Option<Gate>,
     ) -> Result<Self, Error> {
-        let linux = spec.linux.clone().unwrap_or_default();
-        refuse_unsupported(spec, &linux)?;
+        let linux = spec.linux();
+        refuse_unsupported(spec, linux)?;
         let process = spec.process.as_ref().ok_or_else(|| invalid("process", "is missing"))?;
-        let namespaces = NamespacePlan::new(&linux)?;
-        let root = RootPlan::new(spec, &linux, options)?;
-        let mounts = mounts::plan(spec, &linux, options.bundle, own_cgroup)?;
+        let namespaces = NamespacePlan::new(linux)?;
+        let root = RootPlan::new(spec, linux, options)?;
+        let mounts = mounts::plan(spec, linux, options.bundle, own_cgroup)?;
         let devices = if mounts.iter().any(|m| m.is_bind() && m.target.as_bytes() == b"/dev") {
             None
         } else {
-            Some(DevicePlan::new(&linux, namespaces.in_userns(), process.terminal)?)
+            Some(DevicePlan::new(linux, namespaces.in_userns(), process.terminal)?)
         };
         let stdio = std::mem::take(&mut options.stdio);
         let keyring = (!options.no_new_keyring).then(|| format!("_ses.{}", options.id));
-        let process = ProcessPlan::new(process, &linux, stdio, options.preserve_fds, keyring)?;
-        let hooks = spec.hooks.clone().unwrap_or_default();
+        let process = ProcessPlan::new(process, linux, stdio, options.preserve_fds, keyring)?;
+        let none = Hooks::default();
+        let hooks = spec.hooks.as_ref().unwrap_or(&none);
         Ok(Self {
             namespaces,
             root,
@@ -113,7 +115,7 @@ impl Plan {
             devices,
             masked: c_strings(&linux.masked_paths),
             readonly: c_strings(&linux.readonly_paths),
-            sysctls: sysctl::plan(&linux),
+            sysctls: sysctl::plan(linux),
             hostname: spec.hostname.clone(),
             domainname: spec.domainname.clone(),
             create_container: HookPlan::list(&hooks.create_container),
@@ -162,7 +164,6 @@ fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<(), Error> {
         ("linux.memoryPolicy", linux.memory_policy.is_some()),
         ("linux.netDevices", !linux.net_devices.is_empty()),
         ("linux.mountLabel", !linux.mount_label.is_empty()),
-        ("linux.seccomp.listenerPath", linux.seccomp.as_ref().is_some_and(|s| !s.listener_path.is_empty())),
         ("process.selinuxLabel", process.is_some_and(|p| !p.selinux_label.is_empty())),
         ("process.scheduler", process.is_some_and(|p| p.scheduler.is_some())),
         ("process.ioPriority", process.is_some_and(|p| p.io_priority.is_some())),

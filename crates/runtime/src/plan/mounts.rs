@@ -112,7 +112,15 @@ fn plan_one(
         return Err(invalid(format!("{at}.options"), "map the ids of what is not a bind mount"));
     }
     let kind = mount.kind.as_deref().unwrap_or_default();
+    let no_parameters = |what: &str| match options.parameters.first() {
+        None => Ok(()),
+        Some((parameter, _)) => {
+            let word = parameter.to_string_lossy();
+            Err(invalid(format!("{at}.options"), format!("`{word}` means nothing to {what}")))
+        }
+    };
     let source = if options.remount {
+        no_parameters("a remount")?;
         let set = options.own.set | options.recursive.set;
         MountSource::Change { set, clear: options.own.clear | options.recursive.clear }
     } else if options.bind.is_some() || (kind == "bind" && options.parameters.is_empty()) {
@@ -120,10 +128,7 @@ fn plan_one(
         if path.is_empty() {
             return Err(invalid(format!("{at}.source"), "is missing, and a bind mount needs it"));
         }
-        if let Some((parameter, _)) = options.parameters.first() {
-            let word = parameter.to_string_lossy();
-            return Err(invalid(format!("{at}.options"), format!("`{word}` means nothing to a bind mount")));
-        }
+        no_parameters("a bind mount")?;
         let flags = tree_flags(options.bind == Some(true));
         let tree = rustix::mount::open_tree(CWD, bundle.join(path), flags)
             .map_err(|errno| SysError::on("open_tree", path, errno).with(format!("{at}.source")))?;

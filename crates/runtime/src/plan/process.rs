@@ -12,8 +12,10 @@ use rustix::{fs::Mode, process::Gid, process::Uid};
 
 use crate::error::Error;
 use crate::options::Stdio;
+use crate::seccomp::Listener;
 use crate::spec::{self, Linux};
 
+use super::affinity::AffinityPlan;
 use super::c_string;
 
 /// A process, ready to be executed.
@@ -43,6 +45,8 @@ pub(crate) struct ProcessPlan {
     pub personality: Option<u32>,
     pub stdio: StdioPlan,
     pub preserve_fds: u32,
+    /// For an exec only: the first process of a container has the CPUs of its cgroup.
+    pub affinity: AffinityPlan,
 }
 
 /// The five sets.
@@ -60,6 +64,8 @@ pub(crate) struct CapabilityPlan {
 pub(crate) struct SeccompPlan {
     pub instructions: Vec<Instruction>,
     pub flags: Flags,
+    /// Who decides about some of the calls.
+    pub listener: Option<Listener>,
 }
 
 /// Standard streams.
@@ -119,7 +125,11 @@ impl ProcessPlan {
             ),
             rlimits: process.rlimits.iter().map(rlimit).collect(),
             no_new_privileges: process.no_new_privileges,
-            seccomp: seccomp.map(|p| SeccompPlan { instructions: p.instructions, flags: p.flags }),
+            seccomp: seccomp.map(|p| SeccompPlan {
+                instructions: p.instructions,
+                flags: p.flags,
+                listener: p.listener,
+            }),
             oom_score_adj: process.oom_score_adj.map(|value| value.to_string()),
             apparmor: Some(process.apparmor_profile.as_str())
                 .filter(|name| !name.is_empty())
@@ -131,7 +141,19 @@ impl ProcessPlan {
             }),
             stdio,
             preserve_fds,
+            affinity: AffinityPlan::new(process.exec_cpu_affinity.as_ref())?,
         })
+    }
+}
+
+impl ProcessPlan {
+    /// Whether an agent decides about some of its calls.
+    pub(crate) fn is_notified(&self) -> bool {
+        self.listener().is_some()
+    }
+
+    pub(crate) fn listener(&self) -> Option<&Listener> {
+        self.seccomp.as_ref().and_then(|filter| filter.listener.as_ref())
     }
 }
 

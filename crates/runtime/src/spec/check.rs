@@ -1,6 +1,7 @@
 //! Checking: fields that contradict each other or the kernel's ranges, found before anything is touched.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use super::{
     Capabilities, Device, DeviceKind, Hooks, IdMapping, InvalidSpec, Linux, NamespaceKind, Process, Rlimit,
@@ -37,6 +38,12 @@ const PROPAGATIONS: [&str; 8] =
     ["shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable", "runbindable"];
 
 impl Spec {
+    /// `linux`, which may be absent as a whole.
+    pub(crate) fn linux(&self) -> &Linux {
+        static NONE: LazyLock<Linux> = LazyLock::new(Linux::default);
+        self.linux.as_ref().unwrap_or(&NONE)
+    }
+
     /// Finds what cannot be honoured whatever the host is.
     ///
     /// # Errors
@@ -73,8 +80,7 @@ impl Spec {
             check_mappings(&path("gidMappings"), &mount.gid_mappings)?;
         }
         self.hooks.as_ref().map_or(Ok(()), check_hooks)?;
-        let none = Linux::default();
-        let linux = self.linux.as_ref().unwrap_or(&none);
+        let linux = self.linux();
         linux.check()?;
         for (field, name) in [("hostname", &self.hostname), ("domainname", &self.domainname)] {
             if !name.is_empty() && !linux.has(NamespaceKind::Uts) {

@@ -31,7 +31,7 @@ config! {
         pub scheduler: Option<Scheduler>,
         /// I/O priority.
         pub io_priority: Option<IoPriority>,
-        /// CPUs of an exec.
+        /// CPUs of an exec; the first process of a container has those of its cgroup.
         #[serde(rename = "execCPUAffinity")]
         pub exec_cpu_affinity: Option<ExecCpuAffinity>,
     }

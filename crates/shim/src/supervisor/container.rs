@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use ross_runtime::{
     CgroupDriver, Container, CreateOptions, Created, ExecOptions, Executed, Process, Release, Stdio, spec,
 };
+use ross_sys::error::with_sources;
 use ross_types::ErrorKind;
 
 use super::oom::OomScore;
@@ -27,23 +28,8 @@ impl Failure {
 
 impl From<ross_runtime::Error> for Failure {
     fn from(error: ross_runtime::Error) -> Self {
-        Self { kind: error.kind(), text: chain(&error) }
+        Self { kind: error.kind(), text: with_sources(&error) }
     }
-}
-
-/// An error with those of its sources that it does not quote, as one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let source = error.to_string();
-        if !text.contains(&source) {
-            text.push_str(": ");
-            text.push_str(&source);
-        }
-        next = error.source();
-    }
-    text
 }
 
 /// Creates the container and runs its program. What the runtime needed for that is freed when this returns.
@@ -115,7 +101,7 @@ pub(super) fn was_oom_killed(container: &Container) -> bool {
 /// Ends every process of the container.
 pub(super) fn kill_all(container: &Container) -> Result<(), Failure> {
     let cgroup = container.cgroup()?;
-    cgroup.kill().map_err(|error| Failure::new(error.kind(), chain(&error)))
+    cgroup.kill().map_err(|error| Failure::new(error.kind(), with_sources(&error)))
 }
 
 /// Changes the container's limits.

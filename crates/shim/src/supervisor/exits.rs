@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ross_sys::error::with_sources;
 use rustix::process::{WaitOptions, wait};
 
 use super::connection::{Attachment, Mode};
@@ -125,7 +126,7 @@ impl Supervisor {
         if let Some(container) = self.container.take()
             && let Err(error) = container.delete(true)
         {
-            self.note(&format!("delete the container: {}", container::chain(&error)));
+            self.note(&format!("delete the container: {}", with_sources(&error)));
         }
         self.trim = true;
     }

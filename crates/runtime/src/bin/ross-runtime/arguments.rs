@@ -182,8 +182,9 @@ fn command(name: &str, parser: &mut lexopt::Parser) -> Parsed<Command> {
         "delete" => {
             let mut force = false;
             let ids = positionals(parser, 1, &mut |option, _| {
-                force |= matches!(option, Option_::Short('f') | Option_::Long("force"));
-                Ok(force)
+                let known = matches!(option, Option_::Short('f') | Option_::Long("force"));
+                force |= known;
+                Ok(known)
             })?;
             Ok(Command::Delete { id: id(ids)?, force })
         }

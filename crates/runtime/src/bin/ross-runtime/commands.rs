@@ -8,6 +8,7 @@ use ross_runtime::spec::LinuxResources;
 use ross_runtime::{
     CgroupDriver, Container, CreateOptions, Created, ExecOptions, Process, Release, Stdio, create,
 };
+use ross_sys::error::with_sources;
 use ross_sys::signalfd::Signals;
 
 use crate::arguments::{Command, Create, Exec, Global, ListFormat, USAGE};
@@ -47,7 +48,7 @@ pub(crate) fn run(global: &Global, command: Command, log: &Log) -> Outcome {
 }
 
 fn text(error: ross_runtime::Error) -> String {
-    error.to_string()
+    with_sources(&error)
 }
 
 fn done(result: Result<(), ross_runtime::Error>) -> Outcome {

@@ -17,18 +17,20 @@ const SIGWINCH: i32 = 28;
 pub(crate) fn wait(process: &Process, signals: &Signals, console: Option<OwnedFd>) -> Result<u8, String> {
     let terminal = console.map(Terminal::new);
     let mut stdin_open = terminal.is_some();
+    // Whether the program, or one it started, still has the other end of the terminal.
+    let mut output_open = true;
     loop {
         let stdin = rustix::stdio::stdin();
         let mut fds = vec![
             PollFd::from_borrowed_fd(process.pidfd.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
         ];
-        if let Some(terminal) = &terminal {
-            fds.push(PollFd::from_borrowed_fd(terminal.master.as_fd(), PollFlags::IN));
-            if stdin_open {
-                fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
-            }
-        }
+        let mut watch = |fd| {
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+            fds.len() - 1
+        };
+        let output = terminal.as_ref().filter(|_| output_open).map(|terminal| watch(terminal.master.as_fd()));
+        let input = terminal.as_ref().filter(|_| stdin_open).map(|_| watch(stdin));
         match poll(&mut fds, None) {
             Err(Errno::INTR) => continue,
             result => result.map_err(|errno| format!("wait for the program: {errno}"))?,
@@ -39,10 +41,10 @@ pub(crate) fn wait(process: &Process, signals: &Signals, console: Option<OwnedFd
             pass_signals(process, signals, terminal.as_ref());
         }
         if let Some(terminal) = &terminal {
-            if ready[2] {
-                terminal.pass_output();
+            if output.is_some_and(|at| ready[at]) {
+                output_open = terminal.pass_output();
             }
-            if ready.get(3) == Some(&true) {
+            if input.is_some_and(|at| ready[at]) {
                 stdin_open = terminal.pass_input(stdin);
             }
         }
@@ -118,7 +120,11 @@ impl Terminal {
             Ok(0) | Err(Errno::IO) => false,
             Err(Errno::INTR) => true,
             Err(_) => false,
-            Ok(count) => write_all(rustix::stdio::stdout(), &buffer[..count]),
+            Ok(count) => {
+                // A program whose output nobody wants any more must not be held up by it.
+                write_all(rustix::stdio::stdout(), &buffer[..count]);
+                true
+            }
         }
     }
 
