@@ -57,7 +57,8 @@ impl Actor {
             Ok(()) => Flow::Gone,
             Err(error) => {
                 tracing::error!(container = %self.row.id, error = error.sentence(), "the container is not removed");
-                self.row.run.state = ContainerState::Dead;
+                self.follow(ContainerState::Removing);
+                self.follow(ContainerState::Dead);
                 self.row.run.exited.error = Some(error.sentence());
                 self.persist_or_warn(Durability::Relaxed).await;
                 self.publish();
@@ -67,13 +68,9 @@ impl Actor {
     }
 
     async fn delete(&mut self, with_volumes: bool, durability: Durability) -> Result<()> {
-        let before = self.state();
-        self.row.run.state = ContainerState::Removing;
         let id = self.row.id.clone();
-        if let Err(error) = self.context.db.call(move |db| db.delete_container(&id, durability)).await {
-            self.row.run.state = before;
-            return Err(error.into());
-        }
+        self.context.db.call(move |db| db.delete_container(&id, durability)).await?;
+        self.follow(ContainerState::Removing);
         self.context.registry.remove(&self.row.id);
         self.context.execs.container_removed(&self.row.id);
         let (context, id, layers) = (self.context.clone(), self.row.id.clone(), self.row.layers.clone());
