@@ -139,7 +139,8 @@ impl Actor {
             };
             let (layers, config) = (self.row.layers.clone(), self.config.clone());
             let done = blocking(move || {
-                if !stopped {
+                // A shim that could not delete the container has left the runtime's state of it.
+                if !stopped || context.paths.runtime().join(id.as_str()).exists() {
                     force_delete(&context, &id, Some(&config));
                 }
                 unmount(&context, &id, &layers)

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::ErrorKind as IoKind;
+use std::time::Duration;
 
 use ross_types::ContainerId;
 
@@ -13,6 +14,9 @@ use crate::db::Durability;
 use crate::error::{EngineError, Result};
 use crate::model::{ContainerState, RemoveOptions, Signal};
 use crate::volumes;
+
+/// How long killed processes may take to be gone; the task of the container does nothing else meanwhile.
+const LEAVE: Duration = Duration::from_secs(30);
 
 impl Actor {
     pub(super) async fn remove(&mut self, options: RemoveOptions) -> Result<()> {
@@ -42,12 +46,19 @@ impl Actor {
         // What removes it is the removal that is under way.
         self.keep = true;
         self.send(Signal::KILL).await?;
-        match self.exit.take() {
-            Some(exit) => {
-                let told = exit.await.ok();
-                Ok(self.exit_told(told).await)
+        let Some(mut exit) = self.exit.take() else { return Ok(Flow::GoOn) };
+        match tokio::time::timeout(LEAVE, &mut exit).await {
+            Ok(told) => Ok(self.exit_told(told.ok()).await),
+            Err(_) => {
+                // A process in an uninterruptible wait, on a dead network file system, say.
+                self.exit = Some(exit);
+                let text = format!(
+                    "cannot remove container \"{}\": it was killed, and its processes are not gone after {} s",
+                    self.row.name,
+                    LEAVE.as_secs()
+                );
+                Err(self.refuse(text))
             }
-            None => Ok(Flow::GoOn),
         }
     }
 
