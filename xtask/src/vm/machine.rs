@@ -32,6 +32,8 @@ pub struct Machine {
     kernel: kernel::Kernel,
     initramfs: PathBuf,
     virtiofsd: PathBuf,
+    /// Held while the machine's folder is in use: one boot at a time.
+    _lock: File,
 }
 
 impl Machine {
@@ -48,10 +50,12 @@ impl Machine {
         };
         let dir = binaries::target_dir().join("vm");
         fs::create_dir_all(&dir)?;
+        let lock = File::create(dir.join("lock"))?;
+        lock.lock().context("wait for another test machine to end")?;
         let kernel = kernel::fetch(&dir)?;
         let initramfs = dir.join("initramfs.cpio.gz");
         initramfs::write(&kernel, &dir, &initramfs)?;
-        Ok(Self { dir, kernel, initramfs, virtiofsd })
+        Ok(Self { dir, kernel, initramfs, virtiofsd, _lock: lock })
     }
 
     /// Boots, runs `command` in the current folder, streams its output, and answers its exit code.
