@@ -130,7 +130,14 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
     }
     let entered = program::enter_directory(&plan.process, program::Missing::Make)?;
     root::seal(&plan.root)?;
-    finish_process(&mut plan.process, entered, socket)?;
+    drop(proc);
+    match &plan.gate {
+        Some(gate) => {
+            let kept = [socket, gate.start.as_fd(), gate.report.as_fd()];
+            finish_process(&mut plan.process, entered, socket, &kept)?;
+        }
+        None => finish_process(&mut plan.process, entered, socket, &[socket])?,
+    }
     set_parent_process_death_signal(None).at(Stage::Sync)?;
     // A container that waits is known to be startable: runc tells so at create as well.
     if plan.gate.is_some() { program::find(&plan.process) } else { Ok(()) }
@@ -183,15 +190,22 @@ fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Ste
         procfs::set_apparmor(None, text.as_bytes())?;
     }
     let entered = program::enter_directory(plan, program::Missing::Fail)?;
-    finish_process(plan, entered, channel)
+    finish_process(plan, entered, channel, &[channel])
 }
 
-/// Credentials and limits: after this the process can do no more than the program will.
-fn finish_process(plan: &mut ProcessPlan, entered: program::Entered, channel: BorrowedFd<'_>) -> Step<()> {
+/// Credentials and limits: after this the process can do no more than the program will. Of its descriptors only those
+/// `kept` are left, which close on exec, besides what the program gets.
+fn finish_process(
+    plan: &mut ProcessPlan,
+    entered: program::Entered,
+    channel: BorrowedFd<'_>,
+    kept: &[BorrowedFd<'_>],
+) -> Step<()> {
     // With the rights of the program this process is the equal of any that is executed in the container beside it, and it
-    // may wait for long. Its descriptors lead to the host: they are nobody's to look at (CVE-2016-9962, CVE-2024-21626).
-    // exec undoes this.
+    // may wait for long. Its descriptors lead to the host: nobody may look into them, and even who may trace everything
+    // finds none (CVE-2016-9962, CVE-2024-21626). exec makes it dumpable again.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Capabilities)?;
+    ross_sys::fd::close_all_but(3 + plan.preserve_fds, kept).at(Stage::PreserveFds)?;
     if let Some(name) = &plan.keyring {
         credentials::new_keyring(name)?;
     }
@@ -209,7 +223,6 @@ fn finish_process(plan: &mut ProcessPlan, entered: program::Entered, channel: Bo
     for fd in 3..3 + plan.preserve_fds {
         ross_sys::fd::keep_across_exec(fd.cast_signed()).at(Stage::PreserveFds)?;
     }
-    ross_sys::fd::close_on_exec_from(3 + plan.preserve_fds).at(Stage::PreserveFds)?;
     credentials::apply(plan, channel)?;
     program::enter_directory_as_user(plan, entered)?;
     program::check_directory()?;
