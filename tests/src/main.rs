@@ -24,6 +24,21 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<bool> {
+    if let [flag, port] = &std::env::args().skip(1).collect::<Vec<_>>()[..]
+        && flag == "--udp-echo"
+    {
+        return udp_echo(port.parse()?);
+    }
     let options = harness::Options::parse(std::env::args().skip(1))?;
     harness::run(&options, &suites::all())
+}
+
+/// Sends every datagram back: the server of a case about udp, run inside a container.
+fn udp_echo(port: u16) -> Result<bool> {
+    let socket = std::net::UdpSocket::bind(("0.0.0.0", port))?;
+    let mut buffer = [0; 2048];
+    loop {
+        let (read, sender) = socket.recv_from(&mut buffer)?;
+        socket.send_to(&buffer[..read], sender)?;
+    }
 }

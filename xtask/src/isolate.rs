@@ -1,4 +1,5 @@
-//! A private corner of the host for what would otherwise touch it: own mounts, own network, pure cgroup v2 in sight.
+//! A private corner of the host for what would otherwise touch it: own mounts, network and processes, pure
+//! cgroup v2 in sight.
 
 use std::process::{Command, ExitCode};
 
@@ -11,7 +12,9 @@ const SETUP: &str = r#"
 set -e
 ip link set lo up
 if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then mount -t cgroup2 cgroup2 /sys/fs/cgroup; fi
-exec "$@"
+# Not exec: this shell is process 1 here, and reaps what outlives its parent.
+"$@"
+exit $?
 "#;
 
 /// A command that runs `program` in namespaces of its own.
@@ -21,7 +24,19 @@ pub fn command(program: &std::path::Path) -> Result<Command> {
         bail!("namespaces, mounts and cgroups need root; run this as root");
     }
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--net", "--propagation", "private", "sh", "-c", SETUP, "sh"]).arg(program);
+    command
+        .args([
+            "--mount",
+            "--net",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "--propagation",
+            "private",
+        ])
+        .args(["sh", "-c", SETUP, "sh"])
+        .arg(program);
     Ok(command)
 }
 

@@ -9,6 +9,7 @@ mod convert;
 mod host;
 mod lock;
 mod notify;
+mod open_files;
 mod peer;
 mod serve;
 mod services;
@@ -49,12 +50,13 @@ fn main() -> ExitCode {
 }
 
 fn run(config: config::Config) -> anyhow::Result<()> {
+    let open_files = open_files::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("rossd")
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve::serve(config));
+    let outcome = runtime.block_on(serve::serve(config, open_files));
     // What blocks on a disk now must not keep the daemon from ending.
     runtime.shutdown_background();
     outcome

@@ -10,7 +10,7 @@ use ross_api::v1::FILE_DESCRIPTOR_SET;
 use ross_api::v1::container_service_server::ContainerServiceServer;
 use ross_api::v1::image_service_server::ImageServiceServer;
 use ross_api::v1::ross_server::RossServer;
-use ross_engine::{Engine, EngineConfig};
+use ross_engine::{Engine, EngineConfig, OpenFiles};
 use ross_image::RegistryConfig;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +35,7 @@ const MAX_REQUEST_BYTES: usize = 16 << 20;
 const WINDOW_BYTES: u32 = 1 << 20;
 
 /// Serves until SIGTERM or SIGINT.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+pub async fn serve(config: Config, open_files: OpenFiles) -> anyhow::Result<()> {
     // Caught from here on: a signal while the engine opens ends the daemon right after.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -45,7 +45,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let _root_lock = DirectoryLock::take(&config.root)?;
     let _state_lock =
         if config.state == config.root { None } else { Some(DirectoryLock::take(&config.state)?) };
-    let engine = open_engine(&config).await?;
+    let engine = open_engine(&config, open_files).await?;
     let (socket, listener) = Socket::listen(&config.socket)?;
     let listener = UnixListener::from_std(listener)?;
     let (stopper, stop) = stop::channel();
@@ -90,7 +90,7 @@ fn make_private(directory: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("make {}", directory.display()))
 }
 
-async fn open_engine(config: &Config) -> anyhow::Result<Engine> {
+async fn open_engine(config: &Config, open_files: OpenFiles) -> anyhow::Result<Engine> {
     let registries =
         RegistryConfig { insecure: config.insecure_registries.clone(), ..RegistryConfig::default() };
     let engine = EngineConfig {
@@ -99,6 +99,7 @@ async fn open_engine(config: &Config) -> anyhow::Result<Engine> {
         shim: config.shim.clone(),
         registries,
         default_subnet: config.default_subnet,
+        open_files: Some(open_files),
     };
     Engine::open(engine).await.map_err(|error| anyhow::anyhow!("open the engine: {}", error.sentence()))
 }

@@ -30,7 +30,7 @@ mod volumes;
 
 pub use attach::{AttachInput, AttachOutput, AttachSession};
 pub use container::ExitWait;
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, OpenFiles};
 pub use error::{EngineError, Result};
 pub use logs::LogStream;
 pub use stats::StatsStream;

@@ -145,11 +145,8 @@ fn sizes(context: &Context, view: &View) -> Result<(Option<u64>, Option<u64>)> {
     let keys: Vec<_> = view.layers.iter().filter_map(|key| key.parse().ok()).collect();
     let snapshot = context.images.snapshots().open(&context.paths.root_of(&view.id), &keys);
     let rw = snapshot.usage().map_err(failed)?.bytes;
-    let layers = context.images.list().ok().and_then(|images| {
-        let image = images.into_iter().find(|image| image.record.id == view.image_id)?;
-        Some(image.record.size)
-    });
-    Ok((Some(rw), Some(rw + layers.unwrap_or(0))))
+    let layers = snapshot.layers_size().map_err(failed)?;
+    Ok((Some(rw), Some(rw + layers)))
 }
 
 /// For people, in Docker's words.

@@ -23,6 +23,9 @@ use crate::model::{ContainerState, RemoveOptions, Signal, Timestamp};
 /// A shim that does not answer within this time is treated as gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// One that could not be asked is asked again.
+const RETRY: Duration = Duration::from_millis(100);
+
 /// Brings everything together and makes the tasks of all containers.
 pub(crate) async fn reconcile(context: &Arc<Context>) -> Result<()> {
     let rows = context.db.call(crate::db::Db::containers).await?;
@@ -106,7 +109,18 @@ async fn patient<T>(call: impl Future<Output = Result<T, ClientError>>) -> Optio
 }
 
 async fn connect(context: &Context, id: &ContainerId) -> Option<(ShimClient, ShimState)> {
-    let shim = patient(ShimClient::connect(&context.paths.state_of(id).join(SOCKET_FILE))).await?;
+    let socket = context.paths.state_of(id).join(SOCKET_FILE);
+    let reach = async {
+        loop {
+            match ShimClient::connect(&socket).await {
+                Ok(shim) => return Some(shim),
+                Err(error) if error.is_gone() => return None,
+                // A want of descriptors, say: no reason to end what runs.
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
+    };
+    let shim = tokio::time::timeout(PATIENCE, reach).await.ok()??;
     let state = patient(shim.state()).await?;
     Some((shim, state))
 }
@@ -144,7 +158,10 @@ async fn find(context: &Arc<Context>, mut row: ContainerRow) -> (ContainerRow, F
                 adopt(context, &mut row, state.status, state.pid, state.started_at).await;
                 return (row, Found::Running(shim), Next::Nothing);
             }
-            (Status::Stopped, Some(exit)) => return (row, Found::Ended(exit, Some(shim)), Next::Nothing),
+            (Status::Stopped, Some(exit)) => {
+                catch_up(&mut row, ContainerState::Running);
+                return (row, Found::Ended(exit, Some(shim)), Next::Nothing);
+            }
             // Launched, and never told to start anything.
             (Status::Created | Status::Stopped, _) => drop(patient(shim.shutdown()).await),
         }
@@ -155,7 +172,10 @@ async fn find(context: &Arc<Context>, mut row: ContainerRow) -> (ContainerRow, F
     });
     let record = task.await.ok().flatten().filter(|record| is_news(record, &row));
     match record {
-        Some(record) => (row, Found::Ended(record.into(), None), Next::Nothing),
+        Some(record) => {
+            catch_up(&mut row, ContainerState::Running);
+            (row, Found::Ended(record.into(), None), Next::Nothing)
+        }
         None if row.run.state.is_running() => {
             let exit = lost(row.run.pid, row.run.started_at);
             (row, Found::Ended(exit, None), Next::Nothing)
@@ -167,13 +187,21 @@ async fn find(context: &Arc<Context>, mut row: ContainerRow) -> (ContainerRow, F
     }
 }
 
+/// Its state is that of a run nobody saw.
+fn catch_up(row: &mut ContainerRow, state: ContainerState) {
+    if let Err(error) = row.run.catch_up(state) {
+        tracing::error!(container = %row.id, %error, "a container ran that could not");
+        row.run.state = state;
+    }
+}
+
 /// It runs: the database is told what it may not know.
 async fn adopt(context: &Context, row: &mut ContainerRow, status: Status, pid: i32, started_at: i64) {
     let state = if status == Status::Paused { ContainerState::Paused } else { ContainerState::Running };
     if row.run.state == state && row.run.pid == pid {
         return;
     }
-    row.run.state = state;
+    catch_up(row, state);
     row.run.pid = pid;
     row.run.started_at = Some(Timestamp::from_unix_nanos(started_at));
     let (id, run, network) = (row.id.clone(), row.run.clone(), row.network.clone());
@@ -211,7 +239,9 @@ fn is_news(record: &ExitRecord, row: &ContainerRow) -> bool {
 fn settle(row: &mut ContainerRow) -> Next {
     match row.run.state {
         ContainerState::Removing | ContainerState::Dead => return Next::Remove,
-        ContainerState::Restarting => row.run.state = ContainerState::Exited,
+        ContainerState::Restarting => {
+            row.run.step(ContainerState::Exited).expect("the table has it: a restart can be called off");
+        }
         _ => {}
     }
     let was_running = false;

@@ -95,8 +95,9 @@ fn sample(view: &View) -> Result<ContainerStats> {
     };
     let path =
         CgroupPath::new(&cgroup_path(&view.id, &view.config.resources.cgroup_parent)).map_err(failed)?;
-    let stats = Cgroup::open(&path).map_err(failed)?.stats().map_err(failed)?;
-    let oom_kills = 0;
+    let cgroup = Cgroup::open(&path).map_err(failed)?;
+    let stats = cgroup.stats().map_err(failed)?;
+    let oom_kills = cgroup.oom_events().map_err(failed)?.oom_kill;
     let read = |path: &str| fs::read_to_string(Path::new(path)).unwrap_or_default();
     let (host_usage_ns, online_cpus) = host_cpu(&read("/proc/stat"));
     let memory = stats.memory.unwrap_or_default();

@@ -24,6 +24,7 @@ async fn open(dir: &Path, shim: &str) -> Engine {
         shim: shim.into(),
         registries: RegistryConfig::default(),
         default_subnet: None,
+        open_files: None,
     };
     Engine::open(config).await.unwrap_or_else(|error| panic!("{}", error.sentence()))
 }

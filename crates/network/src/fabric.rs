@@ -12,7 +12,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ipnet::Ipv4Net;
 use ross_types::{ContainerId, ErrorKind};
@@ -29,7 +29,7 @@ pub(crate) struct Fabric {
     config: NetworkConfig,
     /// The alias that marks the bridge as this daemon's.
     owner: String,
-    firewall: Firewall,
+    firewall: Arc<Firewall>,
     ledger: Ledger,
     /// The bridge once it was made or found by this process.
     bridge: Mutex<Option<Bridge>>,
@@ -56,7 +56,7 @@ impl Fabric {
             *subnet = subnet.trunc();
         }
         let ledger = Ledger::default();
-        let firewall = Firewall::new(&config.bridge);
+        let firewall = Arc::new(Firewall::new(&config.bridge));
         for record in config.records.endpoints()? {
             firewall.remember(release::elements_of(&record));
             ledger.restore(record);

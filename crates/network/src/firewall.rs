@@ -2,14 +2,17 @@
 //!
 //! The table is written by the `nft` program, whole and in one transaction, when it is first needed or was found
 //! damaged; containers come and go as map elements over netlink. The elements that should be there are known
-//! here, so that a table that was flushed is written again complete. No other table is ever touched.
+//! here, so that a table that was flushed is written again complete, at once (see `watch`). No other table is ever
+//! touched.
 
 mod program;
 mod table;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rustix::io::Errno;
@@ -34,6 +37,8 @@ struct State {
     /// Kept open: closing a netfilter socket waits until all that was removed is destroyed (nft_rcv_nl_event),
     /// some ten milliseconds.
     socket: Option<NetlinkSocket>,
+    /// Keeps the watch going; none before the table was first written.
+    watch: Option<OwnedFd>,
 }
 
 impl State {
@@ -62,11 +67,36 @@ impl Firewall {
     }
 
     /// Writes the table, with the elements known by now, in place of what is there under its name.
-    pub(crate) fn install(&self, layout: Layout) -> Result<(), Error> {
+    pub(crate) fn install(self: &Arc<Self>, layout: Layout) -> Result<(), Error> {
         let mut state = self.state();
+        if state.watch.is_none() {
+            match watch::start(self) {
+                Ok(end) => state.watch = Some(end),
+                Err(error) => tracing::warn!(%error, "a flushed firewall will be mended late"),
+            }
+        }
         program::run(&table::replace(&self.table, &layout, &state.elements))?;
         state.layout = Some(layout);
         Ok(())
+    }
+
+    /// Writes the table again if rules of it are missing.
+    fn mend(&self) {
+        let mut state = self.state();
+        let Some(layout) = state.layout.clone() else { return };
+        let text = table::replace(&self.table, &layout, &state.elements);
+        let mut present = 0;
+        let counted = state.with_socket(|socket| {
+            present = elements::count_rules(socket, &self.table)?;
+            Ok(())
+        });
+        if counted.is_ok() && present == table::count_rules(&text) {
+            return;
+        }
+        tracing::warn!(table = self.table, "somebody removed rules; writing the nftables table again");
+        if let Err(error) = program::run(&text) {
+            tracing::error!(%error, "containers are unprotected and their ports unpublished");
+        }
     }
 
     /// Adds `elements`. When the table is gone or holds something else under a key, it is written again.

@@ -137,16 +137,8 @@ impl Daemon {
         self.dir.join("root")
     }
 
-    pub fn state(&self) -> PathBuf {
-        self.dir.join("state")
-    }
-
     pub fn host(&self) -> String {
         format!("unix://{}", self.dir.join("ross.sock").display())
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// `ross` with `args` against this daemon, not yet started.
@@ -198,14 +190,12 @@ impl Daemon {
     }
 
     /// Removes what it can and kills it, for a case that has failed already.
-    pub fn abandon(mut self) {
+    pub fn abandon(self) {
         if let Ok(left) = self.ross(&["ps", "-a", "-q"]) {
             for id in left.stdout.lines() {
                 let _ = self.ross(&["rm", "-f", "-v", id]);
             }
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 
     pub fn log_tail(&self) -> String {
@@ -228,6 +218,16 @@ impl Daemon {
                 bail!("rossd was not ready within {PATIENCE:?}\n{}", self.log_tail());
             }
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    /// Reached with a running daemon only when a case has failed.
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
         }
     }
 }

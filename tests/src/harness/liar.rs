@@ -5,7 +5,6 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::Result;
 use rootfs_fixtures::Image;
@@ -25,8 +24,6 @@ pub enum Lie {
     RedirectToFile,
     /// This status for everything.
     Status(u16),
-    /// A layer whose bytes stop coming.
-    Stalled,
     /// A manifest without end.
     EndlessManifest,
     /// A manifest that is no JSON.
@@ -128,7 +125,7 @@ impl Server {
         }
     }
 
-    fn answer(&self, mut stream: &TcpStream, request: &Request) -> std::io::Result<()> {
+    fn answer(&self, stream: &TcpStream, request: &Request) -> std::io::Result<()> {
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         match self.lie {
             Lie::Status(status) => {
@@ -179,14 +176,6 @@ impl Server {
                 } else {
                     cut_range(stream, status, rest, third, start, bytes.len())
                 }
-            }
-            Lie::Stalled => {
-                write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len())?;
-                stream.write_all(&bytes[..bytes.len() / 2])?;
-                while !self.stop.load(Ordering::Relaxed) {
-                    thread::sleep(Duration::from_millis(50));
-                }
-                Ok(())
             }
             _ => plain(stream, 200, "", bytes),
         }

@@ -13,10 +13,6 @@ pub enum Need {
     Path(&'static str),
     /// A program on the PATH and the Debian package that has it.
     Program(&'static str, &'static str),
-    /// A kernel of at least this version.
-    Kernel(u32, u32),
-    /// A capability that an ordinary root has and a confined one may lack, by number and name.
-    Capability(u32, &'static str),
 }
 
 impl Need {
@@ -34,19 +30,6 @@ impl Need {
                 let dirs = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
                 let there = dirs.iter().any(|dir| Path::new(dir).join(name).is_file());
                 (!there).then(|| format!("no {name} here; apt-get install {package}"))
-            }
-            Self::Kernel(major, minor) => {
-                let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-                let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-                let have = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-                (have < (major, minor))
-                    .then(|| format!("kernel {major}.{minor} is needed, this is {}", release.trim()))
-            }
-            Self::Capability(number, name) => {
-                let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-                let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-                let bits = mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
-                (bits >> number & 1 == 0).then(|| format!("root has no {name} here"))
             }
         }
     }

@@ -1,11 +1,13 @@
 //! Runs the cases one after another and reports each.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use super::{Bed, Leftovers, Need};
+
+const SETTLE: Duration = Duration::from_secs(20);
 
 /// One thing that must hold.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +34,7 @@ impl Options {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--list" => options.list = true,
-                "--bin" => options.bin = args.next().context("--bin: which folder?")?.into(),
+                "--bin" => options.bin = std::path::absolute(args.next().context("--bin: which folder?")?)?,
                 flag if flag.starts_with('-') => bail!("unknown option {flag}"),
                 filter => options.filters.push(filter.to_owned()),
             }
@@ -84,7 +86,7 @@ pub fn run(options: &Options, cases: &[Case]) -> Result<bool> {
         }
     }
     bed.finish()?;
-    let left = before.compare(&Leftovers::look()?);
+    let left = settled(&before)?;
     if left.is_empty() {
         println!("ok   nothing left behind");
         passed += 1;
@@ -103,4 +105,16 @@ pub fn run(options: &Options, cases: &[Case]) -> Result<bool> {
     }
     println!("{passed} passed, {} failed, {} skipped", failed.len(), skipped.len());
     Ok(failed.is_empty())
+}
+
+/// What is still there once what is on its way out had time to go: a shim ends after it has answered.
+fn settled(before: &Leftovers) -> Result<Vec<String>> {
+    let deadline = Instant::now() + SETTLE;
+    loop {
+        let left = before.compare(&Leftovers::look()?);
+        if left.is_empty() || Instant::now() > deadline {
+            return Ok(left);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

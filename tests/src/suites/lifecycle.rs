@@ -80,7 +80,7 @@ fn stop_and_kill(bed: &mut Bed) -> Result<()> {
 fn wait(bed: &mut Bed) -> Result<()> {
     let name = bed.name("wait");
     bed.ross(&["run", "-d", "--name", &name, "busybox", "sh", "-c", "read x; exit 9"])?.ok()?;
-    bed.ross(&["wait", &name])?.ok()?.prints("1")?;
+    bed.ross(&["wait", &name])?.ok()?.prints("9")?;
     bed.ross(&["rm", &name])?.ok()?;
     bed.ross(&["run", "-d", "--name", &name, "busybox", "sh", "-c", "sleep 0.3; exit 9"])?.ok()?;
     let waiters: Vec<_> =
@@ -103,7 +103,7 @@ fn restart_pause_rename(bed: &mut Bed) -> Result<()> {
     let pid = |bed: &mut Bed, name: &str| -> Result<i64> {
         let out = bed.ross(&["inspect", name])?.ok()?;
         let list: serde_json::Value = serde_json::from_str(&out.stdout)?;
-        Ok(list[0]["status"]["pid"].as_i64().unwrap_or(0))
+        Ok(list[0]["state"]["pid"].as_i64().unwrap_or(0))
     };
     bed.ross(&["run", "-d", "--name", &name, "busybox", "sleep", "1000"])?.ok()?;
     let first = pid(bed, &name)?;
@@ -198,7 +198,7 @@ fn exec(bed: &mut Bed) -> Result<()> {
     bed.ross(&["exec", &name, "grep", "CapInh", "/proc/self/status"])?.ok()?.says("0000000000000000")?;
     bed.ross(&["exec", &name, "grep", "Seccomp:", "/proc/self/status"])?.ok()?.says("2")?;
     bed.ross(&["stop", "-t", "0", &name])?.ok()?;
-    bed.ross(&["exec", &name, "true"])?.complains(&[&name, "not running"])?;
+    bed.ross(&["exec", &name, "true"])?.complains(&["not running"])?;
     bed.ross(&["rm", &name])?.ok()?;
     Ok(())
 }
@@ -229,8 +229,8 @@ fn list(bed: &mut Bed) -> Result<()> {
     bed.ross(&["ps", "--filter", "nonsense=1"])?.complains(&["nonsense"])?;
     let inspect = bed.ross(&["inspect", &down])?.ok()?;
     let value: serde_json::Value = serde_json::from_str(&inspect.stdout)?;
-    ensure!(value[0]["status"]["exit_code"] == 3, "inspect: {}", value[0]["status"]);
-    let id = value[0]["summary"]["id"].as_str().unwrap_or_default().to_owned();
+    ensure!(value[0]["state"]["exit_code"] == 3, "inspect: {}", value[0]["state"]);
+    let id = value[0]["id"].as_str().unwrap_or_default().to_owned();
     ensure!(id.len() == 64, "id `{id}`");
     bed.ross(&["inspect", &id[..8]])?.ok()?.says(&id)?;
     bed.ross(&["rm", "-f", &up, &down])?.ok()?;
@@ -281,10 +281,10 @@ fn survives(bed: &mut Bed) -> Result<()> {
     bed.daemon()?.crash_and_restart()?;
     let after = inspect(bed)?;
     ensure!(
-        before[0]["status"]["pid"] == after[0]["status"]["pid"],
+        before[0]["state"]["pid"] == after[0]["state"]["pid"],
         "the container did not live through kill -9"
     );
-    ensure!(after[0]["summary"]["state"] == "running", "state is {}", after[0]["summary"]["state"]);
+    ensure!(after[0]["state"]["status"] == "running", "state is {}", after[0]["state"]["status"]);
     bed.ross(&["exec", &name, "echo", "still here"])?.ok()?.prints("still here")?;
     until(bed, &["logs", &name], "tick 30")?;
     // No tick is lost while the daemon was dead.

@@ -73,12 +73,14 @@ fn bridge(bed: &mut Bed) -> Result<()> {
     let shown = bed
         .ross(&["run", "--rm", "busybox", "sh", "-c", "ip -4 addr show eth0; ip route; ip addr show lo"])?
         .ok()?;
-    for part in ["inet ", "default via", "dev eth0", "127.0.0.1/8", "state UP"] {
+    for part in ["inet ", "default via", "dev eth0", "127.0.0.1/8", "LOWER_UP"] {
         shown.clone().says(part)?;
     }
     bed.ross(&[
         "run",
         "--rm",
+        "--cap-add",
+        "NET_RAW",
         "busybox",
         "sh",
         "-c",
@@ -140,23 +142,21 @@ fn published_tcp(bed: &mut Bed) -> Result<()> {
 
 fn published_udp(bed: &mut Bed) -> Result<()> {
     let name = bed.name("udp");
-    bed.ross(&[
-        "run",
-        "-d",
-        "--name",
-        &name,
+    // Debian's busybox has no server for udp; this program is one, run in the host's tree within the container.
+    let own = std::env::current_exe()?.to_string_lossy().into_owned();
+    let echo = [
+        "-v",
+        "/:/host:ro",
         "-p",
         "15353:5353/udp",
         "busybox",
-        "nc",
-        "-u",
-        "-l",
-        "-p",
+        "chroot",
+        "/host",
+        &own,
+        "--udp-echo",
         "5353",
-        "-e",
-        "cat",
-    ])?
-    .ok()?;
+    ];
+    bed.ross(&[&["run", "-d", "--name", &name], &echo[..]].concat())?.ok()?;
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_read_timeout(Some(Duration::from_millis(200)))?;
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -205,22 +205,20 @@ fn busy_port(bed: &mut Bed) -> Result<()> {
 
 fn outside(bed: &mut Bed) -> Result<()> {
     // A network namespace of our own plays the outside: what arrives there comes from this host's address.
-    let uplink = Uplink::new()?;
-    let listener = uplink.listen()?;
-    let fetch = ["run", "--rm", "busybox", "sh", "-c", "echo hello | nc -w 10 203.0.113.2 7000"];
-    bed.ross(&fetch)?.ok()?;
-    let peer = listener.output()?;
-    ensure!(peer.contains("hello"), "nothing arrived outside: `{peer}`");
-    ensure!(peer.contains("203.0.113.1"), "the container's own address shows outside: `{peer}`");
+    let world = Uplink::new()?;
+    let fetch = "for i in 1 2 3 4 5 6 7 8 9; do wget -q -O - http://203.0.113.2/nothing 2>&1 | grep 404 && exit; sleep 0.2; done; exit 1";
+    bed.ross(&["run", "--rm", "busybox", "sh", "-c", fetch])?.ok()?.says("404")?;
+    let log = world.server_log()?;
+    ensure!(log.contains("203.0.113.1"), "the container's own address shows outside: `{log}`");
     Ok(())
 }
 
-/// A namespace behind a veth pair, as the world outside.
+/// A namespace behind a veth pair, as the world outside, with a web server that logs who asks.
 #[derive(Debug)]
-struct Uplink;
-
-#[derive(Debug)]
-struct Listener(std::process::Child);
+struct Uplink {
+    server: std::process::Child,
+    log: std::path::PathBuf,
+}
 
 impl Uplink {
     fn new() -> Result<Self> {
@@ -228,36 +226,27 @@ impl Uplink {
             ip addr add 203.0.113.1/24 dev rt-uplink; ip link set rt-uplink up
             ip -n rt-world addr add 203.0.113.2/24 dev eth0; ip -n rt-world link set eth0 up; ip -n rt-world link set lo up";
         sh(script)?;
-        Ok(Self)
-    }
-
-    fn listen(&self) -> Result<Listener> {
-        let script = "busybox nc -v -l -p 7000 2>&1";
-        let mut child = Command::new("ip")
-            .args(["netns", "exec", "rt-world", "sh", "-c", script])
-            .stdout(std::process::Stdio::piped())
+        let log = std::env::temp_dir().join(format!("rt-world.{}", std::process::id()));
+        let server = Command::new("ip")
+            .args(["netns", "exec", "rt-world", "busybox", "httpd", "-f", "-vv", "-p", "80", "-h", "/mnt"])
+            .stderr(std::fs::File::create(&log)?)
             .stdin(std::process::Stdio::null())
             .spawn()?;
-        // It says so when it listens.
-        let mut first = [0; 1];
-        child.stdout.as_mut().context("stdout")?.read_exact(&mut first)?;
-        Ok(Listener(child))
+        Ok(Self { server, log })
     }
-}
 
-impl Listener {
-    fn output(mut self) -> Result<String> {
-        let mut text = String::new();
-        self.0.stdout.take().context("stdout")?.read_to_string(&mut text)?;
-        self.0.wait()?;
-        Ok(text)
+    fn server_log(&self) -> Result<String> {
+        std::fs::read_to_string(&self.log).context("the server's log")
     }
 }
 
 impl Drop for Uplink {
     fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        let _ = std::fs::remove_file(&self.log);
         let _ = sh(
-            "ip netns del rt-world; ip link del rt-uplink 2>/dev/null; rmdir /run/netns 2>/dev/null; true",
+            "ip netns del rt-world; ip link del rt-uplink 2>/dev/null; umount /run/netns; rmdir /run/netns; true",
         );
     }
 }
@@ -272,7 +261,20 @@ fn none_and_host(bed: &mut Bed) -> Result<()> {
     bed.ross(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", "ls /sys/class/net"])?
         .ok()?
         .prints("lo")?;
-    bed.ross(&["run", "--rm", "--network", "none", "busybox", "ping", "-c", "1", "127.0.0.1"])?.ok()?;
+    bed.ross(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--cap-add",
+        "NET_RAW",
+        "busybox",
+        "ping",
+        "-c",
+        "1",
+        "127.0.0.1",
+    ])?
+    .ok()?;
     let host = std::fs::read_link("/proc/self/ns/net")?.to_string_lossy().into_owned();
     bed.ross(&["run", "--rm", "--network", "host", "busybox", "readlink", "/proc/self/ns/net"])?
         .ok()?
@@ -303,7 +305,22 @@ fn names(bed: &mut Bed) -> Result<()> {
     {
         shown.clone().says(part)?;
     }
-    bed.ross(&["run", "--rm", "-h", "box", "busybox", "sh", "-c", "ping -c 1 -W 5 box"])?.ok()?;
+    bed.ross(&[
+        "run",
+        "--rm",
+        "-h",
+        "box",
+        "--cap-add",
+        "NET_RAW",
+        "busybox",
+        "ping",
+        "-c",
+        "1",
+        "-W",
+        "5",
+        "box",
+    ])?
+    .ok()?;
     Ok(())
 }
 

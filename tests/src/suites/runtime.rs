@@ -423,7 +423,7 @@ fn bad(bed: &mut Bed) -> Result<()> {
             json!([{"type": "RLIMIT_NONSENSE", "soft": 1, "hard": 1}]),
             &["RLIMIT_NONSENSE"],
         ),
-        ("/process/rlimits", json!([{"type": "RLIMIT_CORE", "soft": 2, "hard": 1}]), &["RLIMIT_CORE"]),
+        ("/process/rlimits", json!([{"type": "RLIMIT_CORE", "soft": 2, "hard": 1}]), &["process.rlimits[0]"]),
         ("/linux/sysctl", json!({"kernel.panic": "1"}), &["kernel.panic"]),
         ("/linux/uidMappings", json!([{"containerID": 0, "hostID": 0, "size": 1}]), &["uidMappings"]),
         ("/linux/cgroupsPath", json!("/a/../../b"), &["cgroupsPath"]),

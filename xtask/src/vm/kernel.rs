@@ -17,7 +17,6 @@ pub struct Kernel {
     pub image: PathBuf,
     /// `<dir>/lib/modules/<release>`, with modules.dep.
     pub modules: PathBuf,
-    pub release: String,
 }
 
 /// The kernel unpacked below `dir`, fetched on first use.
@@ -42,8 +41,7 @@ pub fn fetch(dir: &Path) -> Result<Kernel> {
     let release = release_of(&tree)?;
     Ok(Kernel {
         image: tree.join("boot").join(format!("vmlinuz-{release}")),
-        modules: tree.join("lib/modules").join(&release),
-        release,
+        modules: tree.join("lib/modules").join(release),
     })
 }
 

@@ -55,16 +55,20 @@ impl ImageFilters {
         Ok(())
     }
 
+    /// Whether a list with these filters shows this tag of an image: of those asked for by name, no others.
+    pub fn asks_for(&self, tag: &str) -> bool {
+        self.references.is_empty() || self.references.iter().any(|pattern| names(pattern, tag))
+    }
+
     /// Whether all of them hold for `image`.
     pub fn accept(&self, image: &Image) -> bool {
         let tags = tags(image);
         let labels = &image.config.config.labels;
         let made = creation(image);
-        let reference = |pattern: &String| tags.iter().any(|tag| names(pattern, tag));
         let label = |(name, value): &(String, Option<String>)| {
             labels.get(name).is_some_and(|have| value.as_ref().is_none_or(|want| want == have))
         };
-        (self.references.is_empty() || self.references.iter().any(reference))
+        (self.references.is_empty() || tags.iter().any(|tag| self.asks_for(tag)))
             && (self.dangling.is_empty() || self.dangling.contains(&tags.is_empty()))
             && self.labels.iter().all(label)
             && (self.before.is_empty()

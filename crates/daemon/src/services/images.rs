@@ -79,7 +79,12 @@ impl ImageService for Images {
         let images = images
             .iter()
             .filter(|image| filters.accept(image))
-            .map(|image| convert::image::summary(image, uses.get(&image.record.id).copied().unwrap_or(0)))
+            .map(|image| {
+                let mut summary =
+                    convert::image::summary(image, uses.get(&image.record.id).copied().unwrap_or(0));
+                summary.repo_tags.retain(|tag| filters.asks_for(tag));
+                summary
+            })
             .collect();
         Ok(Response::new(ListImagesResponse { images }))
     }

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ross_shim::client::{ClientError, ShimClient};
 use ross_shim::protocol::Exit;
@@ -21,6 +22,9 @@ use crate::model::{
 use crate::model::{Backoff, Exited};
 
 const COMMANDS: usize = 64;
+
+/// How long a shim that could not be asked is left alone.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -150,8 +154,21 @@ fn view_of(row: &ContainerRow, config: &Arc<ContainerConfig>, shim: Option<ShimC
 }
 
 /// The end of a run, from its shim.
+///
+/// Only a shim that is gone is an error: one that cannot be asked for now, for want of descriptors, say, still holds a
+/// container that runs, and that must not be ended for it.
 pub(super) fn exit_of(shim: ShimClient) -> ExitTask {
-    tokio::spawn(async move { shim.wait(None).await })
+    tokio::spawn(async move {
+        loop {
+            match shim.wait(None).await {
+                Err(error) if !error.is_gone() => {
+                    tracing::warn!(shim = %shim.path().display(), error = &error as &dyn std::error::Error, "the end of a container cannot be waited for; trying again");
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                told => return told,
+            }
+        }
+    })
 }
 
 async fn or_never<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
@@ -234,11 +251,19 @@ impl Actor {
 
     /// Takes a step of the table.
     pub(super) fn step(&mut self, to: ContainerState) -> Result<()> {
-        self.row.run.state = self.row.run.state.step(to).map_err(|error| {
+        self.row.run.step(to).map_err(|error| {
             EngineError::internal(self.row.id.as_str(), format!("container {}", self.row.name))
                 .caused_by(error)
-        })?;
-        Ok(())
+        })
+    }
+
+    /// Takes a step that the world has taken already: the table has it, and if it has not, that is ross's mistake and
+    /// no reason to stay behind.
+    pub(super) fn follow(&mut self, to: ContainerState) {
+        if let Err(error) = self.row.run.step(to) {
+            tracing::error!(container = %self.row.id, %error, "a step that the table of states has not got");
+            self.row.run.state = to;
+        }
     }
 
     /// Tells everyone how things are.
@@ -340,7 +365,7 @@ impl Actor {
         };
         self.row.run.exited = Exited { code, oom_killed: false, error: Some(error.sentence()) };
         if self.state() == ContainerState::Restarting {
-            self.row.run.state = ContainerState::Exited;
+            self.follow(ContainerState::Exited);
             self.ended += 1;
         }
         self.pending.clear();
@@ -349,7 +374,7 @@ impl Actor {
     }
 
     /// Sets the restart clock.
-    pub(super) fn restart_after(&mut self, delay: std::time::Duration) {
+    pub(super) fn restart_after(&mut self, delay: Duration) {
         self.restart_at = Some(Box::pin(tokio::time::sleep_until(Instant::now() + delay)));
     }
 

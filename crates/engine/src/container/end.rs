@@ -66,10 +66,10 @@ impl Actor {
         let by_hand = self.row.run.stopped_by_hand;
         if self.config.restart.restarts(code, by_hand, self.row.run.restart_count) {
             let delay = self.backoff.next(duration);
-            self.row.run.state = ContainerState::Restarting;
+            self.follow(ContainerState::Restarting);
             self.restart_after(delay);
         } else {
-            self.row.run.state = ContainerState::Exited;
+            self.follow(ContainerState::Exited);
         }
         if self.config.auto_remove && !self.keep {
             return self.auto_remove().await;

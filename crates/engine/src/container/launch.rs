@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ross_image::snapshot::{MountOptions, Snapshot};
 use ross_network::Endpoint;
+use ross_runtime::Container;
 use ross_runtime::cgroup::{Cgroup, CgroupPath};
 use ross_shim::client::{LaunchSpec, ShimClient, launch};
 use ross_shim::config::{CONFIG_VERSION, LogConfig, LogDriver as ShimLogDriver, ShimConfig};
@@ -138,7 +139,8 @@ impl Actor {
             };
             let (layers, config) = (self.row.layers.clone(), self.config.clone());
             let done = blocking(move || {
-                if !stopped {
+                // A shim that could not delete the container has left the runtime's state of it.
+                if !stopped || context.paths.runtime().join(id.as_str()).exists() {
                     force_delete(&context, &id, Some(&config));
                 }
                 unmount(&context, &id, &layers)
@@ -216,6 +218,16 @@ pub(crate) fn unmount(context: &Context, id: &ContainerId, layers: &[String]) ->
 
 /// Ends whatever is left of a container whose shim is gone: processes, cgroup, runtime state.
 pub(crate) fn force_delete(context: &Context, id: &ContainerId, config: Option<&ContainerConfig>) {
+    // Where the runtime knows it, the runtime takes it apart, poststop hooks included.
+    let deleted =
+        Container::open(&context.paths.runtime(), id.as_str()).and_then(|container| container.delete(true));
+    match deleted {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!(container = %id, error = &error as &dyn std::error::Error, "the runtime cannot delete it");
+        }
+        _ => {}
+    }
+    // What it does not know, or could not remove.
     let parent = config.map_or("", |config| config.resources.cgroup_parent.as_str());
     let removed = CgroupPath::new(&cgroup_path(id, parent))
         .and_then(|path| Cgroup::open(&path))

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::ErrorKind as IoKind;
+use std::time::Duration;
 
 use ross_types::ContainerId;
 
@@ -13,6 +14,9 @@ use crate::db::Durability;
 use crate::error::{EngineError, Result};
 use crate::model::{ContainerState, RemoveOptions, Signal};
 use crate::volumes;
+
+/// How long killed processes may take to be gone; the task of the container does nothing else meanwhile.
+const LEAVE: Duration = Duration::from_secs(30);
 
 impl Actor {
     pub(super) async fn remove(&mut self, options: RemoveOptions) -> Result<()> {
@@ -42,12 +46,19 @@ impl Actor {
         // What removes it is the removal that is under way.
         self.keep = true;
         self.send(Signal::KILL).await?;
-        match self.exit.take() {
-            Some(exit) => {
-                let told = exit.await.ok();
-                Ok(self.exit_told(told).await)
+        let Some(mut exit) = self.exit.take() else { return Ok(Flow::GoOn) };
+        match tokio::time::timeout(LEAVE, &mut exit).await {
+            Ok(told) => Ok(self.exit_told(told.ok()).await),
+            Err(_) => {
+                // A process in an uninterruptible wait, on a dead network file system, say.
+                self.exit = Some(exit);
+                let text = format!(
+                    "cannot remove container \"{}\": it was killed, and its processes are not gone after {} s",
+                    self.row.name,
+                    LEAVE.as_secs()
+                );
+                Err(self.refuse(text))
             }
-            None => Ok(Flow::GoOn),
         }
     }
 
@@ -57,7 +68,8 @@ impl Actor {
             Ok(()) => Flow::Gone,
             Err(error) => {
                 tracing::error!(container = %self.row.id, error = error.sentence(), "the container is not removed");
-                self.row.run.state = ContainerState::Dead;
+                self.follow(ContainerState::Removing);
+                self.follow(ContainerState::Dead);
                 self.row.run.exited.error = Some(error.sentence());
                 self.persist_or_warn(Durability::Relaxed).await;
                 self.publish();
@@ -67,13 +79,9 @@ impl Actor {
     }
 
     async fn delete(&mut self, with_volumes: bool, durability: Durability) -> Result<()> {
-        let before = self.state();
-        self.row.run.state = ContainerState::Removing;
         let id = self.row.id.clone();
-        if let Err(error) = self.context.db.call(move |db| db.delete_container(&id, durability)).await {
-            self.row.run.state = before;
-            return Err(error.into());
-        }
+        self.context.db.call(move |db| db.delete_container(&id, durability)).await?;
+        self.follow(ContainerState::Removing);
         self.context.registry.remove(&self.row.id);
         self.context.execs.container_removed(&self.row.id);
         let (context, id, layers) = (self.context.clone(), self.row.id.clone(), self.row.layers.clone());

@@ -9,8 +9,8 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
-use ross_image::Image;
 use ross_image::layer::LayerKey;
+use ross_image::{Hold, Image};
 use ross_types::{ContainerId, ContainerName, ErrorKind, Platform};
 
 use crate::container::{Found, remove_dirs, spawn};
@@ -33,13 +33,18 @@ const NAME_ATTEMPTS: u32 = 32;
 pub(crate) async fn create(context: &Arc<Context>, request: CreateRequest) -> Result<Created> {
     let task = tokio::task::spawn_blocking({
         let context = context.clone();
-        move || make(&context, request)
+        move || {
+            let (row, warnings, hold) = make(&context, request)?;
+            let created = Created { id: row.id.clone(), name: row.name.clone(), warnings };
+            let handle = spawn(context, row, Found::Nothing);
+            // From here on whoever removes the image sees the container. Giving it back may wait for a removal.
+            drop(hold);
+            Ok((created, handle))
+        }
     });
-    let (row, warnings) = task
+    let (created, handle) = task
         .await
         .unwrap_or_else(|error| Err(EngineError::internal("task", "a task ended early").caused_by(error)))?;
-    let created = Created { id: row.id.clone(), name: row.name.clone(), warnings };
-    let handle = spawn(context.clone(), row, Found::Nothing);
     context.events.tell(EventKind::Container, "create", created.id.as_str(), handle.view().attributes());
     Ok(created)
 }
@@ -54,7 +59,7 @@ pub(crate) fn resolve_image(context: &Context, name: &str) -> Result<Image> {
     })
 }
 
-fn make(context: &Context, request: CreateRequest) -> Result<(ContainerRow, Vec<String>)> {
+fn make(context: &Context, request: CreateRequest) -> Result<(ContainerRow, Vec<String>, Hold)> {
     let CreateRequest { name, image: typed, platform, mut config } = request;
     let image = resolve_image(context, &typed)?;
     let mut warnings = check_platform(&typed, &image.record.platform, platform.as_ref())?;
@@ -63,8 +68,8 @@ fn make(context: &Context, request: CreateRequest) -> Result<(ContainerRow, Vec<
     others(context, &mut config)?;
     warnings.extend(validate::validate(&config, &context.host)?);
 
-    // Until the row is written, only this keeps the image's layers.
-    let _hold = context.images.hold(&image).map_err(|error| {
+    // Until the container is registered, only this keeps the image's layers.
+    let hold = context.images.hold(&image).map_err(|error| {
         EngineError::new(error.kind(), typed.as_str(), format!("image {typed}")).caused_by(error)
     })?;
     let id = new_id();
@@ -82,7 +87,7 @@ fn make(context: &Context, request: CreateRequest) -> Result<(ContainerRow, Vec<
     };
     let mut made = Made::default();
     match fill(context, &mut row, &mut made) {
-        Ok(()) => Ok((row, warnings)),
+        Ok(()) => Ok((row, warnings, hold)),
         Err(error) => {
             volumes::unmake(made, &context.paths, &context.db);
             if let Err(left) = remove_dirs(context, &row.id, &row.layers) {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use crate::error::{EngineError, Result};
 use crate::host::Host;
 use crate::model::{ContainerConfig, MountKind, NamespaceMode, NetworkMode, RestartPolicy};
-use crate::spec::{check_capability, check_device_rule, rlimit_name};
+use crate::spec::{check_capability, check_device_rule, check_profile, rlimit_name};
 
 /// Docker's: less than this cannot hold a process.
 const MIN_MEMORY: u64 = 6 << 20;
@@ -278,9 +278,7 @@ fn security(config: &ContainerConfig) -> Result<()> {
         check_capability(name)?;
     }
     if let crate::model::SeccompProfile::Json(text) = &security.seccomp {
-        serde_json::from_str::<ross_runtime::spec::Seccomp>(text).map_err(|error| {
-            EngineError::invalid("seccomp_profile", "it is no profile in JSON").caused_by(error)
-        })?;
+        check_profile(text)?;
     }
     for name in config.sysctls.keys() {
         let net = name.starts_with("net.");

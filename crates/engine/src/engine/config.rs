@@ -18,4 +18,16 @@ pub struct EngineConfig {
     pub registries: RegistryConfig,
     /// Subnet of the default bridge; chosen when absent.
     pub default_subnet: Option<Ipv4Net>,
+    /// Open files that a container's processes may have unless it says otherwise; what the daemon itself may have
+    /// when absent.
+    pub open_files: Option<OpenFiles>,
+}
+
+/// A limit on open files (RLIMIT_NOFILE, getrlimit(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenFiles {
+    /// What holds.
+    pub soft: u64,
+    /// What it may be raised to.
+    pub hard: u64,
 }

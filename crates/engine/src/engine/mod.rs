@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::{EngineError, Result};
 use crate::model::Event;
 
-pub use config::EngineConfig;
+pub use config::{EngineConfig, OpenFiles};
 
 /// The engine of one root directory. Cheap to clone; all clones are the same engine.
 ///

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ross_image::{ImageStore, StoreConfig};
 use ross_network::{NetworkConfig, Networks};
@@ -23,6 +24,12 @@ use crate::host::Host;
 use crate::names::new_id;
 use crate::paths::Paths;
 use crate::reconcile::reconcile;
+
+/// How long a shutdown waits for what is under way.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Network namespaces made ahead, so that a start does not wait for one.
+const READY_NAMESPACES: usize = 4;
 
 impl Engine {
     /// Opens the engine, and brings together what the database says and what runs.
@@ -53,6 +60,7 @@ impl Engine {
         let networks = Networks::open(network).await.map_err(|error| {
             EngineError::new(error.kind(), "network", "open the network").caused_by(error)
         })?;
+        let host = Host::read(config.open_files);
         let context = Arc::new(Context {
             config,
             id,
@@ -64,19 +72,33 @@ impl Engine {
             registry: Registry::default(),
             execs: Execs::default(),
             events: Events::new(),
-            host: Host::read(),
+            host,
             lock: Mutex::new(Some(lock)),
         });
         reconcile(&context).await?;
+        context.networks.keep_ready(READY_NAMESPACES);
         Ok(Self { context })
     }
 
     /// Lets go of everything; containers run on, and the next engine finds them. Calls after this find none.
     pub async fn shutdown(&self) {
         let views: Vec<_> = self.context.registry.clear().into_iter().map(|handle| handle.views).collect();
-        for mut view in views {
-            // Its task ends when it has done what it was told.
-            while view.changed().await.is_ok() {}
+        let tasks = async {
+            for mut view in views {
+                // Its task ends when it has done what it was told.
+                while view.changed().await.is_ok() {}
+            }
+        };
+        // A stop without a time limit, say, goes on for as long as its container: the next engine takes over.
+        if tokio::time::timeout(GRACE, tasks).await.is_err() {
+            tracing::warn!(
+                seconds = GRACE.as_secs(),
+                "some commands to containers are not carried out to the end"
+            );
+        }
+        // A pull that was cut off is still clearing up what it has staged.
+        if tokio::time::timeout(GRACE, self.context.images.idle()).await.is_err() {
+            tracing::warn!(seconds = GRACE.as_secs(), "a pull is not cleared up; the next engine does it");
         }
         if let Err(error) = self.context.networks.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the network is left as it is");

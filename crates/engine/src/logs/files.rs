@@ -115,10 +115,8 @@ impl LogFiles {
             if count > 0 {
                 self.rest.extend_from_slice(&block[..count]);
                 self.take_lines(&mut batch);
-                if batch.done || !batch.entries.is_empty() {
-                    return Ok(batch);
-                }
-                continue;
+                // Also when nothing of it is wanted: whoever reads may have gone meanwhile.
+                return Ok(batch);
             }
             if !self.next.is_empty() {
                 self.advance()?;

@@ -82,7 +82,7 @@ async fn drive(
         .await?;
         files = back;
         let Batch { entries, at_end, done } = batch;
-        if !entries.is_empty() && sender.send(Ok(entries)).await.is_err() {
+        if sender.is_closed() || !entries.is_empty() && sender.send(Ok(entries)).await.is_err() {
             return Ok(());
         }
         let over = query.until.is_some_and(|until| Timestamp::now() > until);

@@ -129,6 +129,35 @@ pub struct Run {
     pub stopped_by_hand: bool,
 }
 
+impl Run {
+    /// Takes a step of the table.
+    ///
+    /// # Errors
+    /// When the table has not got it; the state stays.
+    pub fn step(&mut self, to: ContainerState) -> Result<(), IllegalTransition> {
+        self.state = self.state.step(to)?;
+        Ok(())
+    }
+
+    /// Goes to a state that a run has reached while nobody looked: by way of running.
+    ///
+    /// # Errors
+    /// When no way leads from the state to a run; the state stays.
+    pub fn catch_up(&mut self, to: ContainerState) -> Result<(), IllegalTransition> {
+        let before = self.state;
+        for state in [ContainerState::Running, to] {
+            if self.state == state {
+                continue;
+            }
+            if let Err(error) = self.step(state) {
+                self.state = before;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What a waiting client waits for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WaitCondition {
@@ -172,5 +201,21 @@ mod tests {
             assert_eq!(from.as_str().parse::<ContainerState>().unwrap(), from);
         }
         assert!("up".parse::<ContainerState>().is_err());
+    }
+
+    #[test]
+    fn a_run_that_nobody_saw_is_caught_up_with() {
+        use ContainerState::*;
+        let check = |from, to, then: Option<ContainerState>| {
+            let mut run = Run { state: from, ..Run::default() };
+            assert_eq!(run.catch_up(to).is_ok(), then.is_some(), "{from} -> {to}");
+            assert_eq!(run.state, then.unwrap_or(from), "{from} -> {to}");
+        };
+        for from in [Created, Running, Paused, Restarting, Exited] {
+            check(from, Running, Some(Running));
+            check(from, Paused, Some(Paused));
+        }
+        check(Dead, Running, None);
+        check(Removing, Paused, None);
     }
 }

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use ross_runtime::defaults::{NETWORK_SYSCTLS, default_seccomp, default_spec};
-use ross_runtime::spec::{Linux, Namespace, NamespaceKind, Seccomp, Spec};
+use ross_runtime::defaults::{NETWORK_SYSCTLS, default_spec};
+use ross_runtime::spec::{Linux, Namespace, NamespaceKind, Spec};
 use ross_types::ContainerId;
 
-use super::{capabilities, devices, limits, mounts, process};
+use super::{capabilities, devices, limits, mounts, process, seccomp};
 use crate::error::{EngineError, Result};
 use crate::host::Host;
-use crate::model::{ContainerConfig, NamespaceMode, NetworkMode, SeccompProfile};
+use crate::model::{ContainerConfig, NamespaceMode, NetworkMode};
 use crate::rootfs::RootFd;
 
 /// All that the specification is made of.
@@ -54,8 +54,7 @@ pub(crate) fn build(input: &SpecInput<'_>) -> Result<Spec> {
     let private_uts = config.uts_mode == NamespaceMode::Private;
     spec.hostname = if private_uts { input.hostname.to_owned() } else { String::new() };
     spec.domainname = if private_uts { config.domainname.clone() } else { String::new() };
-    let base = spec.process.take().unwrap_or_default();
-    spec.process = Some(process::main_process(base, config, input.root, input.hostname, &caps)?);
+    spec.process = Some(process::main_process(config, input.host, input.root, input.hostname, &caps)?);
     mounts::apply(&mut spec.mounts, input)?;
     let mut linux = spec.linux.take().unwrap_or_default();
     apply_linux(&mut linux, input, &caps)?;
@@ -76,7 +75,7 @@ fn apply_linux(linux: &mut Linux, input: &SpecInput<'_>, caps: &[String]) -> Res
     let config = input.config;
     namespaces(&mut linux.namespaces, input)?;
     linux.cgroups_path = cgroup_path(input.id, &config.resources.cgroup_parent);
-    linux.seccomp = seccomp(config, caps)?;
+    linux.seccomp = seccomp::filter(&config.security, caps)?;
     if config.security.privileged || config.security.unmask_system_paths {
         linux.masked_paths.clear();
         linux.readonly_paths.clear();
@@ -137,15 +136,4 @@ fn namespaces(namespaces: &mut Vec<Namespace>, input: &SpecInput<'_>) -> Result<
     // Docker gives a privileged container the host's cgroup namespace only on v1.
     set(Cgroup, (config.cgroupns_mode != NamespaceMode::Host).then_some(None));
     Ok(())
-}
-
-fn seccomp(config: &ContainerConfig, caps: &[String]) -> Result<Option<Seccomp>> {
-    match &config.security.seccomp {
-        SeccompProfile::Unconfined => Ok(None),
-        SeccompProfile::Default if config.security.privileged => Ok(None),
-        SeccompProfile::Default => Ok(Some(default_seccomp(caps))),
-        SeccompProfile::Json(text) => serde_json::from_str(text).map(Some).map_err(|error| {
-            EngineError::invalid("seccomp_profile", "it is no profile in JSON").caused_by(error)
-        }),
-    }
 }

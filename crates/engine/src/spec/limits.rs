@@ -3,6 +3,7 @@
 use ross_runtime::spec::{BlockIo, Cpu, LinuxResources, Memory, Pids, Rlimit, ThrottleDevice};
 
 use super::devices;
+use crate::engine::OpenFiles;
 use crate::error::{EngineError, Result};
 use crate::host::Host;
 use crate::model::{ContainerConfig, DeviceThrottle, Ulimit};
@@ -39,10 +40,16 @@ pub(crate) fn rlimit_name(name: &str) -> Result<String> {
     Err(EngineError::invalid("ulimits", format!("`{name}` is none of {}", RLIMITS.join(", "))))
 }
 
-/// Resource limits of the main process.
-pub(super) fn rlimits(ulimits: &[Ulimit]) -> Result<Vec<Rlimit>> {
+/// Resource limits of the main process: what was asked for, and for open files the daemon's former limit, because the
+/// present one is what the daemon needs for itself.
+pub(super) fn rlimits(ulimits: &[Ulimit], host: &Host) -> Result<Vec<Rlimit>> {
     let bound = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
-    let mut limits: Vec<Rlimit> = Vec::new();
+    let open_files = host.open_files().map(|OpenFiles { soft, hard }| Rlimit {
+        kind: "RLIMIT_NOFILE".to_owned(),
+        soft,
+        hard,
+    });
+    let mut limits: Vec<Rlimit> = open_files.into_iter().collect();
     for ulimit in ulimits {
         let kind = rlimit_name(&ulimit.name)?;
         limits.retain(|have| have.kind != kind);
@@ -153,7 +160,7 @@ mod tests {
     #[test]
     fn ulimits_by_name() {
         let limit = |name: &str, soft| Ulimit { name: name.into(), soft, hard: -1 };
-        let limits = rlimits(&[limit("nofile", 10), limit("nofile", 20)]).unwrap();
+        let limits = rlimits(&[limit("nofile", 10), limit("nofile", 20)], &Host::fake(&[])).unwrap();
         assert_eq!(limits.len(), 1);
         assert_eq!(
             (limits[0].kind.as_str(), limits[0].soft, limits[0].hard),

@@ -9,6 +9,7 @@ mod devices;
 mod limits;
 mod mounts;
 mod process;
+mod seccomp;
 mod user;
 
 pub(crate) use build::{NameFiles, SpecInput, build, cgroup_path};
@@ -16,3 +17,4 @@ pub(crate) use capabilities::check_capability;
 pub(crate) use devices::check_device_rule;
 pub(crate) use limits::rlimit_name;
 pub(crate) use process::exec_process;
+pub(crate) use seccomp::check_profile;

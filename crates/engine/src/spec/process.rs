@@ -7,6 +7,7 @@ use super::limits::rlimits;
 use super::user::{self, Identity};
 use crate::create::merge_env;
 use crate::error::Result;
+use crate::host::Host;
 use crate::model::{ContainerConfig, ExecConfig};
 use crate::rootfs::RootFd;
 
@@ -14,8 +15,8 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 
 /// The main process of a container.
 pub(super) fn main_process(
-    base: Process,
     config: &ContainerConfig,
+    host: &Host,
     root: &RootFd,
     hostname: &str,
     caps: &[String],
@@ -34,7 +35,7 @@ pub(super) fn main_process(
         env,
         cwd: config.working_dir.clone(),
         capabilities: Some(granted(caps)),
-        rlimits: if config.ulimits.is_empty() { base.rlimits } else { rlimits(&config.ulimits)? },
+        rlimits: rlimits(&config.ulimits, host)?,
         no_new_privileges: config.security.no_new_privileges,
         apparmor_profile: match config.security.apparmor_profile.as_str() {
             "unconfined" => String::new(),

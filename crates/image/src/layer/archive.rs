@@ -22,7 +22,7 @@ pub(super) const SPECIAL_MAX: u64 = 1 << 20;
 
 /// What kind of inode a member makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     File,
     HardLink,
     Symlink,
@@ -36,26 +36,26 @@ pub(super) enum Kind {
 
 /// One entry of the archive, its header and all extensions taken together.
 #[derive(Debug)]
-pub(super) struct Member {
-    pub(super) name: Vec<u8>,
-    pub(super) kind: Kind,
-    pub(super) link: Vec<u8>,
+pub(crate) struct Member {
+    pub(crate) name: Vec<u8>,
+    pub(crate) kind: Kind,
+    pub(crate) link: Vec<u8>,
     pub(super) mode: u32,
     pub(super) uid: i64,
     pub(super) gid: i64,
     pub(super) mtime: Timespec,
     pub(super) device: (i64, i64),
     /// Bytes of data in the archive.
-    pub(super) stored: u64,
+    pub(crate) stored: u64,
     /// Where the data goes, for a sparse file; the last segment's end may lie before `real_size`.
-    pub(super) sparse: Option<Vec<Segment>>,
+    pub(crate) sparse: Option<Vec<Segment>>,
     /// The file's size: `stored`, plus the holes.
     pub(super) real_size: u64,
     pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// A reader of tar members.
-pub(super) struct Archive<R> {
+pub(crate) struct Archive<R> {
     source: R,
     offset: u64,
     /// Data of the current member not yet consumed.
@@ -74,17 +74,17 @@ struct Extensions {
 type Result<T> = std::result::Result<T, ArchiveFlaw>;
 
 impl<R: BufRead> Archive<R> {
-    pub(super) fn new(source: R) -> Self {
+    pub(crate) fn new(source: R) -> Self {
         Self { source, offset: 0, remaining: 0, padding: 0 }
     }
 
     /// How far the stream is read.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// The next member, or the end of the archive, which is reached only when nothing but zeros follows.
-    pub(super) fn next(&mut self) -> Result<Option<Member>> {
+    pub(crate) fn next(&mut self) -> Result<Option<Member>> {
         self.skip(self.remaining + self.padding)?;
         self.remaining = 0;
         self.padding = 0;
@@ -123,7 +123,7 @@ impl<R: BufRead> Archive<R> {
     }
 
     /// Some of the current member's data, at most what is buffered; empty when all of it was consumed.
-    pub(super) fn data(&mut self) -> Result<&[u8]> {
+    pub(crate) fn data(&mut self) -> Result<&[u8]> {
         if self.remaining == 0 {
             return Ok(&[]);
         }
@@ -136,7 +136,7 @@ impl<R: BufRead> Archive<R> {
     }
 
     /// Takes `len` bytes of what [`Archive::data`] returned.
-    pub(super) fn consume(&mut self, len: usize) {
+    pub(crate) fn consume(&mut self, len: usize) {
         self.source.consume(len);
         self.offset += len as u64;
         self.remaining -= len as u64;
@@ -207,7 +207,7 @@ impl<R: BufRead> Archive<R> {
             stored: self.remaining,
             sparse,
             real_size,
-            xattrs: pax.xattrs,
+            xattrs: pax.xattrs.into_iter().collect(),
         })
     }
 

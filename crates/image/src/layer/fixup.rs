@@ -21,14 +21,17 @@ use super::{EntryFlaw, name, remove, tree, write, xattr};
 
 const LOOKING: &str = "look for the link's target in the layers below";
 
-/// Completes the tree whose root is `root`, and is also the highest of `stack`.
+/// Completes the tree whose root is `root`, and is also the highest of `stack`. Says how many bytes of content it copied
+/// from below: no more than `limit`, or a layer of a few links could copy all of the layers below again, and five
+/// hundred layers of them five hundred times.
 ///
 /// An error comes with the path it is about.
 pub(super) fn complete(
     root: &OwnedFd,
     stack: &Level,
     ledger: &mut Ledger,
-) -> std::result::Result<(), (Vec<u8>, Fault)> {
+    limit: u64,
+) -> std::result::Result<u64, (Vec<u8>, Fault)> {
     describe_directories(root, stack, ledger)?;
     let mut targets: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
     for (link, target) in std::mem::take(&mut ledger.links) {
@@ -37,11 +40,32 @@ pub(super) fn complete(
             Err(fault) => return Err((link, fault)),
         }
     }
+    let mut budget = Budget { limit, spent: 0 };
     for (target, links) in targets {
         let first = links.first().cloned().unwrap_or_default();
-        copy_up_and_link(root, stack, ledger, &target, &links).map_err(|fault| (first, fault))?;
+        copy_up_and_link(root, stack, ledger, &mut budget, &target, &links)
+            .map_err(|fault| (first, fault))?;
     }
-    describe_directories(root, stack, ledger)
+    describe_directories(root, stack, ledger)?;
+    Ok(budget.spent)
+}
+
+/// Bytes of content that may be copied, and were.
+struct Budget {
+    limit: u64,
+    spent: u64,
+}
+
+impl Budget {
+    fn spend(&mut self, bytes: u64) -> Result<()> {
+        self.spent = self.spent.saturating_add(bytes);
+        let over = self.spent > self.limit;
+        if over {
+            Err(Fault::Limit { limit: self.limit, of: "bytes of content copied for hard links" })
+        } else {
+            Ok(())
+        }
+    }
 }
 
 fn describe_directories(
@@ -49,7 +73,7 @@ fn describe_directories(
     stack: &Level,
     ledger: &mut Ledger,
 ) -> std::result::Result<(), (Vec<u8>, Fault)> {
-    while let Some(path) = ledger.implicit.pop_first() {
+    while let Some((path, ())) = ledger.implicit.pop_first() {
         describe(root, stack, ledger, &path).map_err(|fault| (path, fault))?;
     }
     Ok(())
@@ -185,6 +209,7 @@ fn copy_up_and_link(
     root: &OwnedFd,
     stack: &Level,
     ledger: &mut Ledger,
+    budget: &mut Budget,
     target: &[u8],
     links: &[Vec<u8>],
 ) -> Result<()> {
@@ -207,6 +232,7 @@ fn copy_up_and_link(
         if let Some((first, name)) = &first {
             rustix::fs::linkat(&**first, name, &dir, link, AtFlags::empty()).doing("make the hard link")?;
         } else {
+            budget.spend(allocated(&status))?;
             copy_inode(&from, file, &status, &dir, link)?;
             first = Some((Rc::new(dir), link.to_vec()));
         }
@@ -272,6 +298,11 @@ fn copy_content(from: &OwnedFd, to: &OwnedFd, size: u64) -> rustix::io::Result<(
         }
     }
     rustix::fs::ftruncate(to, size)
+}
+
+/// Bytes of content a file has on disk: its size, or less where it has holes.
+fn allocated(status: &Stat) -> u64 {
+    status.st_size.cast_unsigned().min(status.st_blocks.cast_unsigned().saturating_mul(512))
 }
 
 fn mode_of(status: &Stat) -> u32 {

@@ -14,6 +14,8 @@ use super::tree::{file_type, open_beneath};
 
 const OPAQUE: &str = "trusted.overlay.opaque";
 const LINKS_MAX: usize = 40;
+/// Components followed for one path, those of links included.
+const STEPS_MAX: usize = 2048;
 
 /// Overlay's form of a whiteout: a character device 0:0.
 pub(crate) fn is_whiteout(stat: &Stat) -> bool {
@@ -61,7 +63,7 @@ pub(crate) enum Resolved {
     Blocked(Vec<u8>),
     /// A link climbs above the root.
     Escapes(Vec<u8>),
-    /// Links without end.
+    /// Links without end, or as good as.
     TooManyLinks,
 }
 
@@ -127,8 +129,12 @@ impl Level {
     pub(crate) fn resolve(&self, start: &[u8], path: &[u8]) -> rustix::io::Result<Resolved> {
         let mut here = if path.starts_with(b"/") { Vec::new() } else { start.to_vec() };
         let mut todo: VecDeque<Vec<u8>> = name::components(path).map(<[u8]>::to_vec).collect();
-        let mut links = 0;
+        let (mut links, mut steps) = (0, 0);
         while let Some(component) = todo.pop_front() {
+            steps += 1;
+            if steps > STEPS_MAX {
+                return Ok(Resolved::TooManyLinks);
+            }
             match component.as_slice() {
                 b"." => continue,
                 b".." => match name::split(&here) {

@@ -37,6 +37,7 @@ mod unpack;
 mod write;
 mod xattr;
 
+pub(crate) use archive::{Archive, Kind, Member};
 pub(crate) use error::kind_of_io;
 pub use error::{ArchiveFlaw, EntryFlaw, LayerError};
 pub use key::{InvalidLayerKey, LayerKey};

@@ -4,6 +4,8 @@
 //! record begins with decides, as the format says. A malformed record is an error, never skipped: parsers that
 //! disagree about where a header ends are how archives smuggle entries (CVE-2025-62518).
 
+use std::collections::BTreeMap;
+
 use rustix::fs::Timespec;
 
 use super::{ArchiveFlaw, number};
@@ -17,8 +19,9 @@ pub(super) struct Pax {
     pub(super) uid: Option<u64>,
     pub(super) gid: Option<u64>,
     pub(super) mtime: Option<Timespec>,
-    /// Extended attributes in the order given; a repeated name appears once, with its last value.
-    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Extended attributes; of a name that is repeated the last value. (A list to be searched for each record would
+    /// make a header of 50,000 of them cost seconds.)
+    pub(super) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) sparse: Option<PaxSparse>,
 }
 
@@ -61,8 +64,7 @@ impl Pax {
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), ArchiveFlaw> {
         let number = |name| number::decimal(value).ok_or(ArchiveFlaw::PaxValue(name));
         if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-            self.xattrs.retain(|(known, _)| known != name);
-            self.xattrs.push((name.to_vec(), value.to_vec()));
+            self.xattrs.insert(name.to_vec(), value.to_vec());
             return Ok(());
         }
         if let Some(rest) = key.strip_prefix(b"GNU.sparse.") {
@@ -127,7 +129,7 @@ mod tests {
         let pax =
             parse(b"19 path=some/name\n\n27 SCHILY.xattr.user.a=\n\x00\n\n10 uid=99\n9 size=7\n").unwrap();
         assert_eq!(pax.path.unwrap(), b"some/name\n");
-        assert_eq!(pax.xattrs, [(b"user.a".to_vec(), b"\n\x00\n".to_vec())]);
+        assert_eq!(pax.xattrs, BTreeMap::from([(b"user.a".to_vec(), b"\n\x00\n".to_vec())]));
         assert_eq!((pax.size, pax.uid), (Some(7), Some(99)));
     }
 

@@ -7,7 +7,7 @@ use super::{ArchiveFlaw, number};
 
 /// A run of data; what lies between runs is a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     pub(super) offset: u64,
     pub(super) len: u64,
 }

@@ -54,6 +54,8 @@ pub struct Pending {
     staging: Staging,
     record: Record,
     unpacked: Unpacked,
+    /// Bytes of content the layer may have.
+    limit: u64,
 }
 
 impl LayerStore {
@@ -137,7 +139,7 @@ impl LayerStore {
         let mut record = Record::new(expect.clone(), unpacked.size, unpacked.entries);
         record.root_entry = unpacked.root_entry;
         record.root_opaque = unpacked.root_opaque;
-        let pending = Pending { store: self.clone(), staging, record, unpacked };
+        let pending = Pending { store: self.clone(), staging, record, unpacked, limit: limits.bytes };
         if pending.unpacked.ledger.needs_parents() {
             return Ok(Applied::NeedsParents(pending));
         }
@@ -186,9 +188,10 @@ impl Pending {
             roots.append(&mut self.store.open_stack(parents)?);
         }
         let stack = Level::of_roots(roots);
-        let Unpacked { tree, ledger, .. } = &mut self.unpacked;
-        fixup::complete(tree, &stack, ledger)
+        let Unpacked { tree, ledger, size, .. } = &mut self.unpacked;
+        let copied = fixup::complete(tree, &stack, ledger, self.limit.saturating_sub(*size))
             .map_err(|(path, fault)| fault.at(&self.record.diff_id, &path, 0))?;
+        self.record.size += copied;
         self.record.chain_id = Some(chain_id.clone());
         self.commit(LayerKey::of_chain(chain_id))
     }

@@ -7,7 +7,8 @@ use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use ross_types::{Digest, DigestAlgorithm};
-use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::content::Hasher;
 
 const CHUNK: usize = 256 << 10;
 /// Full chunks that may wait. With the two being filled and emptied, a layer has at most `QUEUE + 2` of them.
@@ -45,34 +46,6 @@ pub(super) enum Pumped {
     All(Digest),
     /// The other half gave up; it knows why.
     Refused,
-}
-
-enum Hasher {
-    Sha256(Sha256),
-    Sha512(Sha512),
-}
-
-impl Hasher {
-    fn new(algorithm: DigestAlgorithm) -> Self {
-        match algorithm {
-            DigestAlgorithm::Sha256 => Self::Sha256(Sha256::new()),
-            DigestAlgorithm::Sha512 => Self::Sha512(Sha512::new()),
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha256(hasher) => hasher.update(bytes),
-            Self::Sha512(hasher) => hasher.update(bytes),
-        }
-    }
-
-    fn finish(self) -> Digest {
-        match self {
-            Self::Sha256(hasher) => Digest::sha256(hasher.finalize().into()),
-            Self::Sha512(hasher) => Digest::sha512(hasher.finalize().into()),
-        }
-    }
 }
 
 impl Pump {

@@ -19,6 +19,9 @@ use super::{EntryFlaw, merged, name};
 /// Open directories kept; archives list a directory's entries together, so few are in use at a time.
 const CACHED: usize = 64;
 const LINKS_MAX: usize = 40;
+/// Components walked for one path, those of links included: forty links of two thousand `a/..` each would else cost
+/// eighty thousand opens for each entry.
+const STEPS_MAX: usize = 2048;
 
 /// An open directory of the tree and its path there, free of links.
 #[derive(Debug)]
@@ -115,9 +118,13 @@ impl Tree {
             return Ok(Some(self.remember(path, Rc::new(Directory { fd, path: path_there }))));
         }
         let mut todo: Vec<Vec<u8>> = name::components(rest).rev().map(<[u8]>::to_vec).collect();
-        let mut links = 0;
+        let (mut links, mut steps) = (0, 0);
         let mut last_link = Vec::new();
         while let Some(component) = todo.pop() {
+            steps += 1;
+            if steps > STEPS_MAX {
+                return Err(EntryFlaw::TooManyLinks.into());
+            }
             if component == b".." {
                 let Some((parent, _)) = name::split(&dir.path) else {
                     return Err(EntryFlaw::LinkEscapes(name::show(&last_link)).into());

@@ -161,7 +161,7 @@ impl Unpacker<'_> {
             Err(errno) => Err(errno).doing("look at what it hides"),
             Ok(status) if tree::file_type(&status) == FileType::Directory => {
                 let fd = tree::open_beneath(&dir.fd, hidden).doing("open what it hides")?;
-                if self.ledger.implicit.contains(&path) {
+                if self.ledger.implicit.contains_key(&path) {
                     self.ledger.directory(&path, write::late_default())?;
                 }
                 merged::mark_opaque(fd).doing("mark a directory opaque")

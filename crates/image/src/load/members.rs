@@ -1,23 +1,28 @@
 //! The members of an archive, in staging.
 //!
-//! A member's name is a key of a map and nothing else: no path is ever made from it.
+//! A member's name is a key of a map and nothing else: no path is ever made from it. The archive is read by the parser
+//! of layers: two that disagree are how archives smuggle, and the tar crate's takes a name of any length into memory.
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use ross_types::{Digest, DigestAlgorithm};
 
 use super::ArchiveError;
 use crate::content::{BlobStore, ContentError, Hasher};
 use crate::error::Error;
+use crate::layer::{Archive, ArchiveFlaw, Kind, Member};
 use crate::pull::{Proportionate, unpacked};
 
 /// More members than this are no images.
 const MAX_MEMBERS: u64 = 100_000;
+
+/// Bytes of all names and link targets, which are kept in memory.
+const MAX_NAMES: usize = 32 << 20;
 
 /// Links to links to links.
 const MAX_LINKS: usize = 8;
@@ -58,6 +63,29 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// Keeps the error that a stream ended with, of which the archive's parser knows only that it ended.
+struct Remembering<R> {
+    inner: R,
+    failed: Arc<OnceLock<io::Error>>,
+}
+
+impl<R: Read> Read for Remembering<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.inner.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let kind = error.kind();
+                    // The first is the one that ended it.
+                    let _ = self.failed.set(error);
+                    return Err(kind.into());
+                }
+                read => return read,
+            }
+        }
+    }
+}
+
 /// The form in which names are compared: `./a//b/` is `a/b`. A name that climbs out has none.
 fn normal(name: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
@@ -77,39 +105,61 @@ impl Members {
         let count = Arc::new(AtomicU64::new(0));
         let source = BufReader::with_capacity(128 * 1024, Counted { inner: archive, count: count.clone() });
         let (_, plain) = unpacked(source).map_err(ArchiveError::Read)?;
-        let mut archive = tar::Archive::new(Proportionate::new(plain, count));
+        let failed = Arc::new(OnceLock::new());
+        let plain = Remembering { inner: Proportionate::new(plain, count), failed: failed.clone() };
+        let mut archive = Archive::new(BufReader::with_capacity(128 * 1024, plain));
         let mut members = Self { files: HashMap::new(), links: HashMap::new() };
-        let (mut number, mut total) = (0, 0u64);
-        for entry in archive.entries().map_err(ArchiveError::Read)? {
-            let mut entry = entry.map_err(ArchiveError::Read)?;
+        let read = members.read_all(blobs, &mut archive, limit);
+        // A stream that failed is why the archive ended early.
+        drop(archive);
+        match Arc::into_inner(failed).and_then(OnceLock::into_inner) {
+            Some(error) => Err(ArchiveError::Read(error).into()),
+            None => read.map(|()| members),
+        }
+    }
+
+    fn read_all<R: BufRead>(
+        &mut self,
+        blobs: &BlobStore,
+        archive: &mut Archive<R>,
+        limit: u64,
+    ) -> Result<(), Error> {
+        let (mut number, mut total, mut names) = (0, 0u64, 0);
+        while let Some(member) = archive.next().map_err(flawed)? {
             number += 1;
+            names += member.name.len() + member.link.len();
             if number > MAX_MEMBERS {
                 return Err(ArchiveError::Limit { limit: MAX_MEMBERS, of: "members" }.into());
             }
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let Some(name) = normal(&name) else { continue };
-            let kind = entry.header().entry_type();
-            if kind.is_file() {
-                let staged = stage(blobs, &name, &mut entry, limit.saturating_sub(total), limit)?;
-                total += staged.size;
-                members.links.remove(&name);
-                members.files.insert(name, staged);
-            } else if let (true, Some(target)) =
-                (kind.is_symlink() || kind.is_hard_link(), entry.link_name_bytes())
-            {
-                let target = String::from_utf8_lossy(&target).into_owned();
-                let base = if kind.is_symlink() {
-                    name.rsplit_once('/').map_or("", |(parent, _)| parent)
-                } else {
-                    ""
-                };
-                if let Some(target) = normal(&format!("{base}/{target}")) {
-                    members.files.remove(&name);
-                    members.links.insert(name, target);
+            if names > MAX_NAMES {
+                return Err(ArchiveError::Limit { limit: MAX_NAMES as u64, of: "bytes of names" }.into());
+            }
+            let Some(name) = normal(&String::from_utf8_lossy(&member.name)) else { continue };
+            match member.kind {
+                // A layout has no sparse files, and what is stored of one is not its content.
+                Kind::File if member.sparse.is_some() => {}
+                Kind::File => {
+                    let staged = stage(blobs, &name, archive, limit.saturating_sub(total), limit)?;
+                    total += staged.size;
+                    self.links.remove(&name);
+                    self.files.insert(name, staged);
                 }
+                Kind::Symlink | Kind::HardLink => self.link(name, &member),
+                _ => {}
             }
         }
-        Ok(members)
+        Ok(())
+    }
+
+    fn link(&mut self, name: String, member: &Member) {
+        let base = match member.kind {
+            Kind::Symlink => name.rsplit_once('/').map_or("", |(parent, _)| parent),
+            _ => "",
+        };
+        if let Some(target) = normal(&format!("{base}/{}", String::from_utf8_lossy(&member.link))) {
+            self.files.remove(&name);
+            self.links.insert(name, target);
+        }
     }
 
     fn find(&self, name: &str) -> Option<&Staged> {
@@ -164,10 +214,14 @@ impl Members {
     }
 }
 
-fn stage(
+fn flawed(flaw: ArchiveFlaw) -> ArchiveError {
+    ArchiveError::Read(io::Error::new(io::ErrorKind::InvalidData, flaw))
+}
+
+fn stage<R: BufRead>(
     blobs: &BlobStore,
     name: &str,
-    content: &mut impl Read,
+    archive: &mut Archive<R>,
     left: u64,
     limit: u64,
 ) -> Result<Staged, Error> {
@@ -177,18 +231,19 @@ fn stage(
     // From here on the value takes the file with it.
     let mut staged = Staged { path, digest: Hasher::digest(algorithm, b""), size: 0 };
     let mut hasher = Hasher::new(algorithm);
-    let mut buffer = vec![0; 128 * 1024];
     loop {
-        let read = content.read(&mut buffer).map_err(ArchiveError::Read)?;
-        if read == 0 {
+        let data = archive.data().map_err(flawed)?;
+        if data.is_empty() {
             break;
         }
-        staged.size += read as u64;
+        staged.size += data.len() as u64;
         if staged.size > left {
             return Err(ArchiveError::Limit { limit, of: "bytes" }.into());
         }
-        hasher.update(&buffer[..read]);
-        file.write_all(&buffer[..read]).map_err(ContentError::file("write", &staged.path))?;
+        hasher.update(data);
+        file.write_all(data).map_err(ContentError::file("write", &staged.path))?;
+        let read = data.len();
+        archive.consume(read);
     }
     staged.digest = hasher.finish();
     Ok(staged)
@@ -267,5 +322,26 @@ mod tests {
         assert!(matches!(error, Error::Archive(ArchiveError::Limit { .. })), "{error}");
         assert!(Members::read(&blobs, &b"no archive at all, and longer than nothing"[..], 1000).is_err());
         assert_eq!(fs::read_dir(dir.path().join("ingest")).unwrap().count(), 0);
+    }
+
+    /// The names are kept, so they are bounded: one by one and together.
+    #[test]
+    fn names_have_bounds() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = BlobStore::open(dir.path()).unwrap();
+        let read = |archive: Vec<u8>| {
+            Members::read(&blobs, &archive[..], 1 << 30).map(drop).map_err(|error| match error {
+                Error::Archive(ArchiveError::Read(source)) => source.to_string(),
+                error => error.to_string(),
+            })
+        };
+        let file = rootfs_fixtures::Entry::file("f", "").bytes();
+        let named = |len: usize| [rootfs_fixtures::special(b'L', &vec![b'x'; len]), file.clone()].concat();
+        assert_eq!(read(named(4000)), Ok(()));
+        assert_eq!(
+            read(named(2 << 20)).unwrap_err(),
+            "a long name header of 2097152 bytes is larger than 1 MiB"
+        );
+        assert_eq!(read(named(1_000_000).repeat(40)).unwrap_err(), "more than 33554432 bytes of names");
     }
 }

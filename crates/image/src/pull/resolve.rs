@@ -1,6 +1,7 @@
 //! From a reference to one image's manifest and configuration.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ross_types::{Digest, ErrorKind, ImageRef, Platform};
 
@@ -14,11 +15,17 @@ use crate::manifest::{
 use crate::registry::{BlobStream, FetchedManifest, Repository};
 use crate::store::{Inner, blocking};
 
+/// Manifests and indexes looked into for one image. Indexes that lead to eight others each, four deep, would else be
+/// thousands of requests.
+const MAX_DOCUMENTS: usize = 32;
+
 /// Documents by digest: from the disk where they are there, else from the registry.
 struct Source<'a> {
     inner: &'a Arc<Inner>,
     repository: &'a Arc<Repository>,
     platform: &'a Platform,
+    /// Manifests and indexes that may still be looked into.
+    documents: AtomicUsize,
 }
 
 /// Looks `reference` up at its registry and chooses the image for `platform`. Also says what the reference leads to:
@@ -29,7 +36,7 @@ pub(super) async fn resolve(
     reference: &ImageRef,
     platform: &Platform,
 ) -> Result<(Digest, Resolved), Error> {
-    let source = Source { inner, repository, platform };
+    let source = Source { inner, repository, platform, documents: AtomicUsize::new(MAX_DOCUMENTS) };
     // By tag it is asked for once: what the tag leads to may change between two answers.
     let fetched = repository.manifest(reference.tag(), reference.digest()).await?;
     let top = fetched.digest.clone();
@@ -104,6 +111,12 @@ impl Source<'_> {
             return Err(ManifestError::new(ErrorKind::DataLoss, text).into());
         }
         for descriptor in choose(&digest, &entries, self.platform)? {
+            let one_less = |left: usize| left.checked_sub(1);
+            if self.documents.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
+                let text =
+                    format!("index {digest}: more than {MAX_DOCUMENTS} manifests to look into for one image");
+                return Err(ManifestError::new(ErrorKind::ResourceExhausted, text).into());
+            }
             let mut child = self.manifest(&descriptor.digest).await?;
             if child.bytes.len() as u64 != descriptor.size {
                 return Err(ContentError::Size {

@@ -7,14 +7,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::{Change, ChangeKind};
 use crate::layer::merged::{self, Found, Level, stat};
 
+/// Each level costs descriptors and stack of this process, and a container makes as many as it likes.
+const DEPTH_MAX: usize = 256;
+
 /// Lists the changes of `upper`, whose lower layers are `lower`, sorted by path.
 pub(super) fn list(upper: &OwnedFd, lower: &Level) -> rustix::io::Result<Vec<Change>> {
     let mut changes = Vec::new();
-    walk(upper, Some(lower), Path::new("/"), &mut changes)?;
+    walk(upper, Some(lower), Path::new("/"), &mut changes, DEPTH_MAX)?;
     changes.sort();
     Ok(changes)
 }
@@ -24,6 +28,7 @@ fn walk(
     lower: Option<&Level>,
     path: &Path,
     changes: &mut Vec<Change>,
+    depth: usize,
 ) -> rustix::io::Result<()> {
     for name in names(upper)? {
         let status = stat(upper, &name)?;
@@ -42,6 +47,9 @@ fn walk(
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = rustix::fs::openat(upper, name.as_slice(), flags, Mode::empty())?;
+        if depth == 0 {
+            return Err(Errno::NAMETOOLONG);
+        }
         let below = match found {
             Found::Directory(below, _) => Some(below),
             Found::Nothing | Found::Other(..) => None,
@@ -49,9 +57,9 @@ fn walk(
         let below = below.as_ref();
         if merged::is_opaque(&dir)? {
             deleted_by_opaque(&dir, below, &path, changes)?;
-            walk(&dir, None, &path, changes)?;
+            walk(&dir, None, &path, changes, depth - 1)?;
         } else {
-            walk(&dir, below, &path, changes)?;
+            walk(&dir, below, &path, changes, depth - 1)?;
         }
     }
     Ok(())

@@ -150,6 +150,16 @@ impl Snapshot {
         usage::measure(&upper.fd).map_err(|errno| failure("measure", &upper.path, errno))
     }
 
+    /// Bytes of file content in the layers below, as recorded when they were unpacked. A layer that is gone counts
+    /// nothing.
+    pub fn layers_size(&self) -> Result<u64, SnapshotError> {
+        let mut size = 0;
+        for key in &self.stack {
+            size += self.snapshots.layers.get(key)?.map_or(0, |layer| layer.size);
+        }
+        Ok(size)
+    }
+
     /// What differs from the layers, sorted by path.
     pub fn changes(&self) -> Result<Vec<Change>, SnapshotError> {
         let upper = self.named(UPPER)?;

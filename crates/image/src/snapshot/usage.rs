@@ -9,15 +9,24 @@ use rustix::io::Errno;
 use super::Usage;
 use crate::layer::merged::stat;
 
+/// Each level costs a descriptor and stack of this process, and a container makes as many as it likes: what lies
+/// deeper is not counted.
+const DEPTH_MAX: usize = 256;
+
 /// Adds up what `dir` and all below it take on disk. What vanishes meanwhile does not count.
 pub(super) fn measure(dir: &OwnedFd) -> rustix::io::Result<Usage> {
     let mut usage = Usage::default();
     let mut seen = HashSet::new();
-    walk(dir, &mut usage, &mut seen)?;
+    walk(dir, &mut usage, &mut seen, DEPTH_MAX)?;
     Ok(usage)
 }
 
-fn walk(dir: &OwnedFd, usage: &mut Usage, seen: &mut HashSet<(u64, u64)>) -> rustix::io::Result<()> {
+fn walk(
+    dir: &OwnedFd,
+    usage: &mut Usage,
+    seen: &mut HashSet<(u64, u64)>,
+    depth: usize,
+) -> rustix::io::Result<()> {
     let mut below = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
@@ -44,7 +53,8 @@ fn walk(dir: &OwnedFd, usage: &mut Usage, seen: &mut HashSet<(u64, u64)>) -> rus
     for name in below {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(dir, name.as_slice(), flags, Mode::empty()) {
-            Ok(dir) => walk(&dir, usage, seen)?,
+            Ok(dir) if depth > 0 => walk(&dir, usage, seen, depth - 1)?,
+            Ok(_) => {}
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
             Err(errno) => return Err(errno),
         }

@@ -199,6 +199,38 @@ fn a_link_to_nothing_below_is_refused() {
     store.assert_clean(1);
 }
 
+/// A few links would copy all of the layers below: what is copied counts as the layer's content.
+#[test]
+fn copies_for_links_are_bounded() {
+    let store = Store::new();
+    let layers = [plain(&[Entry::file("big", vec![7; 600_000])]), plain(&[Entry::hard_link("l", "big")])];
+    let parents = store.apply_in_order(&layers[..1], &[0]);
+    let chain = &chain_ids(&layers)[1];
+    let finish = |bytes| {
+        let limits = UnpackLimits { bytes, ..UnpackLimits::default() };
+        let tar = &layers[1].tar;
+        let applied = store.layers.apply(tar.as_slice(), &diff_id(&sha256(tar)), &limits, &|_| {}).unwrap();
+        let Applied::NeedsParents(pending) = applied else { panic!() };
+        pending.finish(chain, &parents)
+    };
+    let error = finish(500_000).unwrap_err();
+    assert!(matches!(error, LayerError::Limit { limit: 500_000, .. }), "{error}");
+    store.assert_clean(1);
+    assert_eq!(finish(600_000).unwrap().size, 600_000);
+}
+
+/// Links that lead to and fro are given up on long before their number is reached.
+#[test]
+fn winding_links_are_refused() {
+    let winding = [Entry::dir("a"), Entry::symlink("l", "a/../".repeat(800)), Entry::file("l/a/f", "")];
+    let two = [Entry::symlink("m", "l/".to_owned() + &"a/../".repeat(800)), Entry::file("m/f", "")];
+    let store = Store::new();
+    independent(store.apply(&archive(&winding)).unwrap());
+    let error = store.apply(&archive(winding.iter().chain(&two))).unwrap_err();
+    assert!(error.to_string().contains("links"), "{error}");
+    store.assert_clean(1);
+}
+
 /// Every hostile archive: a clear error naming the layer, nothing outside, nothing left.
 #[test]
 fn hostile_archives_are_refused() {

@@ -1,7 +1,7 @@
 //! The text of the table: constant rules over sets and maps.
 //!
 //! What each chain is for:
-//! - `loopback`: a container cannot reach the host's loopback through the bridge, although `route_localnet` is on
+//! - `loopback`: a container can neither reach the host's loopback through the bridge nor pose as it, although `route_localnet` is on
 //!   there for the answers to connections from localhost.
 //! - `prerouting`, `output`: published ports, for packets that arrive and for the host's own. A destination on
 //!   loopback is never translated for a packet that arrives, so that a port bound to 127.0.0.1 stays private.
@@ -59,6 +59,7 @@ pub(super) fn replace(table: &str, layout: &Layout, elements: &BTreeMap<Key, Soc
 	chain loopback {{
 		type filter hook prerouting priority -300; policy accept;
 		iifname @bridges ip daddr 127.0.0.0/8 drop
+		iifname @bridges ip saddr 127.0.0.0/8 drop
 	}}
 	chain prerouting {{
 		type nat hook prerouting priority -100; policy accept;
@@ -81,11 +82,17 @@ pub(super) fn replace(table: &str, layout: &Layout, elements: &BTreeMap<Key, Soc
 		oifname @bridges ct state established,related accept
 		oifname @bridges ct status dnat accept
 		oifname @bridges drop
-		iifname @guarded oifname @guarded ct state new drop
+		iifname @guarded oifname @guarded ct state new,invalid,untracked drop
 	}}
 }}
 "#
     )
+}
+
+/// How many rules a script of [`replace`] makes.
+pub(super) fn count_rules(script: &str) -> usize {
+    let in_chain = |line: &&str| line.starts_with("\t\t") && !line.starts_with("\t\ttype ");
+    script.lines().filter(in_chain).count()
 }
 
 /// A script that removes the table, whether it is there or not.

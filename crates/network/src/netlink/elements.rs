@@ -8,7 +8,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use rustix::io::Errno;
 
 use super::socket::{
-    Message, NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkError, NetlinkSocket, push_attribute, push_nested,
+    Message, NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkError, NetlinkSocket, Notification, attribute,
+    push_attribute, push_nested,
 };
 use crate::model::Protocol;
 
@@ -17,7 +18,16 @@ const NFNL_MSG_BATCH_END: u16 = 17;
 const NFNL_SUBSYS_NFTABLES: u16 = 10;
 const NFT_MSG_NEWSETELEM: u16 = 12;
 const NFT_MSG_DELSETELEM: u16 = 14;
+const NFT_MSG_DELTABLE: u16 = 2;
+const NFT_MSG_DELCHAIN: u16 = 5;
+const NFT_MSG_GETRULE: u16 = 7;
+const NFT_MSG_DELRULE: u16 = 8;
 const NFPROTO_INET: u8 = 1;
+/// `NFNLGRP_NFTABLES`
+pub(crate) const CHANGES_OF_TABLES: u32 = 7;
+
+/// `NFTA_TABLE_NAME`, `NFTA_CHAIN_TABLE` and `NFTA_RULE_TABLE` are one number.
+const NFTA_TABLE: u16 = 1;
 
 const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
 const NFTA_SET_ELEM_LIST_SET: u16 = 2;
@@ -136,6 +146,26 @@ fn batch(message: u16, flags: u16, table: &str, elements: &[(Key, Option<SocketA
 pub(crate) fn add(socket: &mut NetlinkSocket, table: &str, elements: &[Element]) -> Result<(), NetlinkError> {
     let elements: Vec<_> = elements.iter().map(|(key, target)| (*key, Some(*target))).collect();
     socket.exchange(&batch(NFT_MSG_NEWSETELEM, NLM_F_CREATE, table, &elements)).map(drop)
+}
+
+/// Whether a notification says that a rule, a chain or all of `inet <table>` was removed.
+pub(crate) fn takes_away_from(message: &Notification, table: &str) -> bool {
+    let removal = [NFT_MSG_DELTABLE, NFT_MSG_DELCHAIN, NFT_MSG_DELRULE];
+    let of_inet = message.body.first() == Some(&NFPROTO_INET);
+    let name = message.body.get(4..).and_then(|attributes| attribute(attributes, NFTA_TABLE));
+    removal.map(|kind| NFNL_SUBSYS_NFTABLES << 8 | kind).contains(&message.kind)
+        && of_inet
+        && name == Some(&c_string(table))
+}
+
+/// How many rules `inet <table>` has; none when there is no such table.
+pub(crate) fn count_rules(socket: &mut NetlinkSocket, table: &str) -> Result<usize, NetlinkError> {
+    let mut body = generic_header(NFPROTO_INET, 0);
+    push_attribute(&mut body, NFTA_TABLE, &c_string(table));
+    match socket.dump(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, &body) {
+        Err(error) if error.errno == Errno::NOENT => Ok(0),
+        rules => rules.map(|rules| rules.len()),
+    }
 }
 
 /// Removes `keys` from the maps of `inet <table>`; a key, map or table that is not there is no error.

@@ -3,6 +3,7 @@
 //! Source: netlink(7); extended acknowledgements are of Linux 4.12.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use rtnetlink::sys::{Socket, SocketAddr};
@@ -33,6 +34,13 @@ const DUMP_ATTEMPTS: u32 = 5;
 pub(crate) struct Message {
     pub(crate) kind: u16,
     pub(crate) flags: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Something the kernel tells of its own accord.
+#[derive(Debug)]
+pub(crate) struct Notification {
+    pub(crate) kind: u16,
     pub(crate) body: Vec<u8>,
 }
 
@@ -77,6 +85,12 @@ pub(crate) struct NetlinkSocket {
 impl std::fmt::Debug for NetlinkSocket {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("NetlinkSocket").field("sequence", &self.sequence).finish_non_exhaustive()
+    }
+}
+
+impl AsFd for NetlinkSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
@@ -146,6 +160,19 @@ impl NetlinkSocket {
             (None, true) => Err(Errno::INTR.into()),
             (None, false) => Ok(answers),
         }
+    }
+
+    /// Has the kernel tell this socket of the changes that `group` is about.
+    pub(crate) fn join(&mut self, group: u32) -> io::Result<()> {
+        self.socket.add_membership(group)
+    }
+
+    /// What the kernel tells; waits until it tells something.
+    pub(crate) fn notifications(&mut self) -> Result<Vec<Notification>, NetlinkError> {
+        let mut buffer = Vec::with_capacity(RECEIVE_BUFFER);
+        self.socket.recv(&mut buffer, 0)?;
+        let told = Answers(&buffer);
+        Ok(told.map(|answer| Notification { kind: answer.kind, body: answer.body().to_vec() }).collect())
     }
 
     /// Asks for a whole table, again when it changed while it was read.

@@ -207,7 +207,8 @@ fn a_new_daemon_finds_the_living_and_buries_the_dead() {
         let next = world.acquire(&after, request(4, NetworkMode::Bridge));
         assert_eq!(address(&next), Ipv4Addr::new(172, 30, 0, 4), "goes on after the leases it found");
 
-        // Nothing alive: nothing at all is left.
+        // Nothing alive: nothing at all is left. (A daemon that lived on would put its rules back.)
+        drop(after);
         let last = world.open();
         world.wait(last.reconcile(&[])).unwrap();
         world.assert_untouched();
@@ -242,6 +243,25 @@ fn repairs_what_others_removed() {
             world.release(&networks, container);
         }
         world.assert_no_containers();
+    });
+}
+
+/// What a reload of the host's firewall does: nothing else brings the rules back for containers without ports.
+#[test]
+fn a_flushed_ruleset_comes_back() {
+    in_own_world(|world| {
+        let networks = world.open();
+        world.acquire(&networks, with_ports(1, vec![port(None, 8080, 80, Protocol::Tcp)]));
+        let before = run("nft list ruleset");
+        for removal in ["nft flush ruleset", "nft delete table inet ross", "nft flush table inet ross"] {
+            run(removal);
+            world.until(|| run("nft list ruleset") == before);
+        }
+        run("nft add table inet other");
+        run("nft delete table inet other");
+        world.release(&networks, 1);
+        world.wait(networks.close()).unwrap();
+        world.assert_untouched();
     });
 }
 

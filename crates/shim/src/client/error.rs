@@ -45,6 +45,14 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether it says that there is no shim any more: nobody listens on its socket, or the socket is not there.
+    /// A connection that broke does not say so by itself; connecting again does.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, NotFound};
+        matches!(self, Self::Connect { source, .. } if matches!(source.kind(), ConnectionRefused | NotFound))
+    }
+
     /// What kind of failure it is. `Unavailable` means that the shim is gone or going.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

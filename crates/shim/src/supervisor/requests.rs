@@ -346,7 +346,7 @@ impl Supervisor {
             let text = format!("container {} is running", self.config.id);
             return Err(Failure::new(ErrorKind::FailedPrecondition, text));
         }
-        self.leaving = true;
+        self.leave();
         Ok(Response::Ok)
     }
 

@@ -9,7 +9,7 @@ use ross_runtime::Container;
 use ross_sys::signalfd::Signals;
 use rustix::net::sockopt::socket_peercred;
 
-use super::connection::{Connection, Mode, is_transient};
+use super::connection::{Attachment, Connection, Mode, is_transient};
 use super::oom::OomScore;
 use super::poll::{EventFlags, Poll, Token, Watch};
 use super::session::{CONTAINER, Session};
@@ -42,6 +42,8 @@ pub(super) struct Supervisor {
     signals: Signals,
     listener: UnixListener,
     listener_watch: Watch,
+    /// Where it listens.
+    socket: PathBuf,
     own_log: PathBuf,
 }
 
@@ -51,6 +53,7 @@ impl Supervisor {
         oom_score: OomScore,
         signals: Signals,
         listener: UnixListener,
+        socket: PathBuf,
         own_log: PathBuf,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
@@ -72,13 +75,15 @@ impl Supervisor {
             signals,
             listener,
             listener_watch: Watch::default(),
+            socket,
             own_log,
         })
     }
 
-    /// Serves until a client says to leave.
+    /// Serves until a client says to leave, and then until everyone has what is theirs: a slow reader the rest of the
+    /// output, and whoever waits for an exec how that ended. Who goes away is owed nothing.
     pub(super) fn run(&mut self) -> io::Result<()> {
-        while !self.leaving {
+        while !self.leaving || self.owes() {
             self.watch_listener()?;
             let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
             self.poll.wait(timeout)?;
@@ -94,6 +99,28 @@ impl Supervisor {
             }
         }
         Ok(())
+    }
+
+    fn owes(&self) -> bool {
+        let unfinished = |id: u32| {
+            self.sessions.iter().any(|session| session.id == id && session.pid != 0 && session.exit.is_none())
+        };
+        self.connections.iter().filter(|connection| !connection.broken).any(|connection| {
+            connection.queued() > 0
+                || match connection.mode {
+                    Mode::Waiting(session) | Mode::Attached(Attachment { session, .. }) => {
+                        unfinished(session)
+                    }
+                    Mode::Greeting | Mode::Ready | Mode::Closing => false,
+                }
+        })
+    }
+
+    /// Nobody finds this shim any more; another may take its place.
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+        // One that is gone already is what was wanted.
+        let _ = std::fs::remove_file(&self.socket);
     }
 
     /// The session, unless it was forgotten.
@@ -132,7 +159,7 @@ impl Supervisor {
     }
 
     fn accept(&mut self) {
-        while self.connections.len() < MAX_CONNECTIONS {
+        while !self.leaving && self.connections.len() < MAX_CONNECTIONS {
             let socket = match self.listener.accept() {
                 Ok((socket, _)) => socket,
                 Err(error) if is_transient(&error) => return,
@@ -155,7 +182,7 @@ impl Supervisor {
     }
 
     fn watch_listener(&mut self) -> io::Result<()> {
-        let wanted = (self.connections.len() < MAX_CONNECTIONS).then_some(EventFlags::IN);
+        let wanted = (!self.leaving && self.connections.len() < MAX_CONNECTIONS).then_some(EventFlags::IN);
         self.listener_watch.set(&self.poll, &self.listener, Token::Listener, wanted)
     }
 

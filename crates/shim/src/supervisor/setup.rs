@@ -56,13 +56,11 @@ pub fn run(arguments: &Arguments) -> Result<(), SetupError> {
     let oom_score = OomScore::protect();
     let signals = Signals::collect().map_err(|errno| failed("collect signals")(errno.into()))?;
     let listener = listen(dir).map_err(|source| failed(format!("listen in {}", dir.display()))(source))?;
-    let mut supervisor = Supervisor::new(config, oom_score, signals, listener, arguments.root.join(OWN_LOG))
+    let (socket, own_log) = (dir.join(SOCKET_FILE), arguments.root.join(OWN_LOG));
+    let mut supervisor = Supervisor::new(config, oom_score, signals, listener, socket, own_log)
         .map_err(failed("prepare to supervise"))?;
     say_ready().map_err(failed("tell the daemon"))?;
-    supervisor.run().map_err(failed("supervise"))?;
-    // A socket that is gone already is what was wanted.
-    let _ = std::fs::remove_file(dir.join(SOCKET_FILE));
-    Ok(())
+    supervisor.run().map_err(failed("supervise"))
 }
 
 fn failed(operation: impl Into<String>) -> impl FnOnce(io::Error) -> SetupError {

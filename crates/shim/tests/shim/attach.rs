@@ -137,6 +137,26 @@ async fn a_slow_client_holds_the_program_up_and_loses_nothing() {
 
 #[tokio::test]
 #[ignore = "run by `suite`"]
+async fn a_slow_client_has_the_rest_after_the_shim_was_told_to_leave() {
+    // More than a socket holds, less than what holds the program up.
+    let shim = Bundle::script("head -c 400000 /dev/zero; exit 7").launch().await;
+    let mut slow = shim.attach(Streams::OUTPUT, Backpressure::Block).await;
+    soon(shim.client.start(None)).await.unwrap();
+    assert_eq!(shim.wait().await.code, 7);
+    soon(shim.client.shutdown()).await.unwrap();
+    assert!(!shim.path("shim.sock").exists(), "another shim may take its place");
+    let seen = see(&mut slow).await;
+    assert_eq!((seen.stdout.len(), seen.exit.map(|exit| exit.code)), (400_000, Some(7)));
+    soon(async {
+        while shim.client.state().await.is_ok() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "run by `suite`"]
 async fn an_onlooker_that_is_too_slow_is_disconnected() {
     let mut bundle = Bundle::script("yes 0123456 2>/dev/null | head -c 4000000");
     bundle.config.log.max_size = 0;
