@@ -43,6 +43,10 @@ pub struct Created {
 /// the program cannot be executed.
 pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     check_preserved(options.preserve_fds)?;
+    // An unprivileged runtime could not write the id maps of a child that is hidden.
+    if rustix::process::geteuid().is_root() {
+        hide_from_tracers()?;
+    }
     let bundle = std::path::absolute(options.bundle).map_err(|error| file("open", options.bundle, &error))?;
     let config_path = bundle.join("config.json");
     let config = std::fs::read(&config_path).map_err(|error| file("read", &config_path, &error))?;

@@ -329,6 +329,11 @@ fn descriptors_of_a_waiting_container() {
     assert_eq!(bundle.detached(&["create"]), 0);
     let said = bundle.runtime(&["exec", "ID", "sh", "-c", script]);
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:?}");
+    // Who may trace everything sees the streams and the FIFOs of the start, and no directory.
+    let script = "for f in /proc/1/fd/*; do readlink $f; test -d $f && echo DIRECTORY; done; true";
+    let said = bundle.runtime(&["exec", "--cap", "CAP_SYS_PTRACE", "ID", "sh", "-c", script]);
+    assert!(said.out.contains("/report") && said.out.lines().count() == 5, "{said:?}");
+    assert!(!said.out.contains("DIRECTORY"), "{said:?}");
     // The program itself is not hidden from its own kind.
     assert_eq!(bundle.runtime(&["start", "ID"]).code, 0);
     assert_eq!(bundle.runtime(&["exec", "ID", "readlink", "/proc/1/cwd"]).out, "/\n");

@@ -1,0 +1,186 @@
+//! A bundle of busybox in a temporary directory, and the command line run on it in a private mount namespace.
+//! Containers, cgroups and directories are gone when it is dropped.
+
+#![expect(dead_code, reason = "each suite uses a part of it")]
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const RUNTIME: &str = env!("CARGO_BIN_EXE_ross-runtime");
+const BUSYBOX: &str = "/bin/busybox";
+const APPLETS: [&str; 26] = [
+    "sh", "true", "false", "cat", "ls", "id", "mount", "env", "sleep", "echo", "grep", "hostname", "stat",
+    "ps", "kill", "tty", "pwd", "touch", "mkdir", "readlink", "head", "dd", "test", "stty", "umount", "ln",
+];
+
+/// A bundle, and a state directory of the runtime.
+pub struct Bundle {
+    dir: TempDir,
+    pub id: String,
+    pub config: Value,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Bundle {
+    /// A bundle that runs `script` by the shell; `None`, with the reason printed, where this cannot run.
+    pub fn new(case: &str, script: &str) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let skip = |reason: &str| {
+            println!("SKIP {case}: {reason}");
+            None
+        };
+        if !rustix::process::geteuid().is_root() {
+            return skip("needs root");
+        }
+        if !Path::new(BUSYBOX).exists() {
+            return skip("needs /bin/busybox of the package busybox-static");
+        }
+        let groups = ["/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/unified/cgroup.procs"];
+        if !groups.iter().any(|path| Path::new(path).exists()) {
+            return skip("needs a cgroup v2 hierarchy");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("rootfs");
+        for name in ["bin", "etc", "proc", "sys", "dev", "tmp"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        std::fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
+        for applet in APPLETS {
+            symlink("busybox", root.join("bin").join(applet)).unwrap();
+        }
+        let mut config = serde_json::to_value(ross_runtime::defaults::default_spec()).unwrap();
+        config["process"]["terminal"] = json!(false);
+        config["process"]["args"] = json!(["sh", "-c", script]);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Some(Self { dir, id: format!("ross-test-{}-{number}", std::process::id()), config })
+    }
+
+    pub fn rootfs(&self) -> PathBuf {
+        self.dir.path().join("rootfs")
+    }
+
+    /// A file beside the root, which a container must never reach.
+    pub fn outside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn mount(&mut self, mount: Value) {
+        self.config["mounts"].as_array_mut().unwrap().push(mount);
+    }
+
+    pub fn namespace(&mut self, namespace: Value) {
+        let namespaces = self.config["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.retain(|other| other["type"] != namespace["type"]);
+        namespaces.push(namespace);
+    }
+
+    /// Gives the container a user namespace, and the root to its root.
+    pub fn user_namespace(&mut self) {
+        self.namespace(json!({"type": "user"}));
+        let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+        self.config["linux"]["uidMappings"] = map.clone();
+        self.config["linux"]["gidMappings"] = map;
+        let owned = Command::new("chown").args(["-R", "100000:100000"]).arg(self.rootfs()).status().unwrap();
+        assert!(owned.success());
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", RUNTIME, "--root"]);
+        command.arg(self.dir.path().join("state")).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the command line, with `ID` standing for the container.
+    pub fn runtime(&self, arguments: &[&str]) -> Said {
+        let arguments: Vec<&str> =
+            arguments.iter().map(|&word| if word == "ID" { self.id.as_str() } else { word }).collect();
+        said(self.command(&arguments).output().unwrap())
+    }
+
+    pub fn write_config(&self) {
+        std::fs::write(self.dir.path().join("config.json"), self.config.to_string()).unwrap();
+    }
+
+    /// `run` in the foreground.
+    pub fn run(&self) -> Said {
+        self.run_with(&[])
+    }
+
+    pub fn run_with(&self, options: &[&str]) -> Said {
+        self.write_config();
+        let bundle = self.dir.path().to_str().unwrap();
+        let mut arguments = vec!["run", "--bundle", bundle, "ID"];
+        arguments.extend(options);
+        self.runtime(&arguments)
+    }
+
+    /// `create` or `run --detach`, whose streams must not keep the test waiting.
+    pub fn detached(&self, arguments: &[&str]) -> i32 {
+        self.write_config();
+        let mut words = arguments.to_vec();
+        words.extend(["--bundle", self.dir.path().to_str().unwrap(), self.id.as_str()]);
+        self.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().code().unwrap()
+    }
+
+    pub fn status(&self) -> String {
+        let said = self.runtime(&["state", "ID"]);
+        serde_json::from_str::<Value>(&said.out)
+            .map_or(said.err, |state| state["status"].as_str().unwrap().to_owned())
+    }
+
+    pub fn pid(&self) -> i64 {
+        serde_json::from_str::<Value>(&self.runtime(&["state", "ID"]).out).unwrap()["pid"].as_i64().unwrap()
+    }
+
+    /// Waits until the container has this status.
+    pub fn wait_for(&self, status: &str) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.status() != status {
+            assert!(Instant::now() < deadline, "still {} and not {status}", self.status());
+            std::thread::yield_now();
+        }
+    }
+
+    /// That nothing of the container is left.
+    pub fn assert_gone(&self) {
+        let state = self.dir.path().join("state").join(&self.id);
+        assert!(!state.exists(), "{}", state.display());
+        for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+            let cgroup = Path::new(root).join("ross").join(&self.id);
+            assert!(!cgroup.exists(), "{}", cgroup.display());
+        }
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        self.runtime(&["delete", "--force", "ID"]);
+        if !std::thread::panicking() {
+            self.assert_gone();
+            let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+            assert!(!mounts.contains(self.dir.path().to_str().unwrap()), "a mount is left");
+        }
+    }
+}
+
+fn said(output: Output) -> Said {
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
