@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ross_runtime::spec::{Process, Spec};
 use ross_shim::client::ShimClient;
-use ross_shim::protocol::{ExecRequest, Streams};
+use ross_shim::protocol::{ExecRequest, Status, Streams};
 use ross_types::{ContainerId, ErrorKind};
 
 use crate::attach::{AttachSession, shim_size};
@@ -224,7 +224,14 @@ pub(crate) async fn start(
         }
         Err(error) => {
             exec.ended(i32::from(error.kind().exit_code()));
-            Err(error)
+            // The container may have ended under it, and then that is why, whatever failed first.
+            let state = shim.state().await;
+            let runs = state.is_ok_and(|state| matches!(state.status, Status::Running | Status::Paused));
+            if runs {
+                return Err(error);
+            }
+            tracing::debug!(exec = %exec.id, error = error.sentence(), "an exec failed because its container ended");
+            Err(EngineError::not_running(view.id.as_str()))
         }
     }
 }

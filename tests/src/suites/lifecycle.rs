@@ -119,7 +119,15 @@ fn restart_pause_rename(bed: &mut Bed) -> Result<()> {
     bed.ross(&["rename", &name, &other])?.ok()?;
     bed.ross(&["inspect", &name])?.complains(&[&name])?;
     ensure!(pid(bed, &other)? == second, "renaming disturbed the container");
+    // KILL ends frozen processes by itself: the thaw that follows may find nothing, and that is no error.
+    bed.ross(&["pause", &other])?.ok()?;
     bed.ross(&["rm", "-f", &other])?.ok()?;
+    // One that goes when it ends stays when it is restarted.
+    bed.ross(&["run", "-d", "--rm", "--name", &name, "busybox", "sleep", "1000"])?.ok()?;
+    let first = pid(bed, &name)?;
+    bed.ross(&["restart", "-t", "0", &name])?.ok()?;
+    ensure!(pid(bed, &name)? != first, "it was not restarted");
+    bed.ross(&["rm", "-f", &name])?.ok()?;
     Ok(())
 }
 

@@ -79,7 +79,11 @@ impl Actor {
             Err(error) => return Err(self.shim_failed("signal", error)),
         }
         if self.state() == ContainerState::Paused && signal.is_fatal() {
-            self.unpause().await?;
+            match self.unpause().await {
+                // KILL ends frozen processes, too: there may be nothing left to thaw. Its end is on the way.
+                Err(error) if error.kind() == ross_types::ErrorKind::FailedPrecondition => {}
+                done => done?,
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
@@ -39,7 +39,8 @@ pub struct Snapshot {
 pub struct MountOptions {
     /// Nothing can be written through this mount.
     pub read_only: bool,
-    /// Nothing is ever synced: faster, and lost as a whole when the host crashes (overlay's `volatile`).
+    /// Nothing is ever synced: faster, and lost as a whole when the host crashes (overlay's `volatile`). Whoever asks
+    /// for it answers for never mounting after a crash of the host what was mounted so before.
     pub volatile: bool,
 }
 
@@ -120,7 +121,11 @@ impl Snapshot {
             lower.insert(0, upper);
             None
         } else {
-            Some((upper, self.named(WORK)?))
+            let work = self.named(WORK)?;
+            if options.volatile {
+                forget_volatile(&work.fd).map_err(|errno| failure("prepare", &work.path, errno))?;
+            }
+            Some((upper, work))
         };
         if lower.len() < 2 && (options.read_only || lower.is_empty()) {
             lower.push(self.named(EMPTY)?);
@@ -224,4 +229,18 @@ fn open(path: &Path) -> rustix::io::Result<OwnedFd> {
 
 fn failure(action: &'static str, path: &Path, errno: Errno) -> SnapshotError {
     SnapshotError::Kernel { action, path: path.to_owned(), source: errno.into() }
+}
+
+/// Removes the mark that a volatile mount leaves behind: with it the kernel refuses the next mount, since it cannot know
+/// that the host has not crashed since (overlayfs.rst, "Volatile mount").
+fn forget_volatile(work: &OwnedFd) -> rustix::io::Result<()> {
+    for (mark, flags) in
+        [("work/incompat/volatile/dirty", AtFlags::empty()), ("work/incompat/volatile", AtFlags::REMOVEDIR)]
+    {
+        match rustix::fs::unlinkat(work, mark, flags) {
+            Err(Errno::NOENT) => {}
+            done => done?,
+        }
+    }
+    Ok(())
 }

@@ -95,6 +95,11 @@ fn writes_stay_in_the_snapshot() {
             "D /opt/opaque/new",
         ]
     );
+    // The kernel marks what was mounted so, and refuses it the second time unless the mark is taken away.
+    let again = fixture.mount(MountOptions { volatile: true, ..MountOptions::default() });
+    assert_eq!(std::fs::read_to_string(root.join("etc/passwd")).unwrap(), "changed");
+    fixture.snapshot.unmount(root).unwrap();
+    drop(again);
     fixture.snapshot.remove().unwrap();
     fixture.snapshot.remove().unwrap();
     let dir = fixture.store.dir.path().join("container");

@@ -233,7 +233,14 @@ impl Supervisor {
             Ok((process, ends))
         });
         self.trim = true;
-        let (process, ends) = started?;
+        let (process, ends) = match started {
+            Ok(started) => started,
+            Err(failure) => {
+                // What fails in a container that has just ended fails for that.
+                self.reap();
+                return Err(if self.sessions[0].is_running() { failure } else { self.is_not_running(None) });
+            }
+        };
         let pid = process.pid;
         let session_id = self.next_id();
         let mut session = Session::new(session_id, Some(request.exec_id), request.terminal, request.stdin);

@@ -1,0 +1,238 @@
+//! Volumes: directories that ross keeps, `<root>/volumes/<name>/_data`.
+//!
+//! Made when a container that names them is created, filled from the image when first mounted by a start, and
+//! removed with the container when they were made for it alone and it is asked for.
+
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind as IoKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::copy;
+use crate::db::{Db, VolumeRow};
+use crate::error::{EngineError, Result};
+use crate::model::{ContainerConfig, Mount, MountKind, Timestamp};
+use crate::names::new_id;
+use crate::paths::Paths;
+use crate::rootfs::RootFd;
+
+/// Whether this can name a volume; empty is one without a name.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let bytes = name.as_bytes();
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let fine = bytes.is_empty()
+        || (2..=255).contains(&bytes.len()) && bytes[0].is_ascii_alphanumeric() && bytes.iter().all(allowed);
+    if fine {
+        return Ok(());
+    }
+    let reason = format!(
+        "\"{name}\" includes invalid characters for a local volume name: use [a-zA-Z0-9][a-zA-Z0-9_.-]"
+    );
+    Err(EngineError::invalid("volume name", reason))
+}
+
+/// Names of volumes that a create has made, and unmakes when it fails.
+#[derive(Debug, Default)]
+pub(crate) struct Made(Vec<String>);
+
+/// Makes the volumes that `config` mounts and that do not exist; names those without a name.
+pub(crate) fn prepare(config: &mut ContainerConfig, paths: &Paths, db: &Db, made: &mut Made) -> Result<()> {
+    for mount in &mut config.mounts {
+        match &mut mount.kind {
+            MountKind::Volume { name, labels, anonymous, .. } => {
+                if name.is_empty() {
+                    *name = new_id().to_string();
+                    *anonymous = true;
+                }
+                let data = paths.volume_data(name);
+                if data.is_dir() {
+                    continue;
+                }
+                make_dirs(&data)?;
+                made.0.push(name.clone());
+                let row = VolumeRow {
+                    name: name.clone(),
+                    anonymous: *anonymous,
+                    labels: labels.clone(),
+                    created: Timestamp::now(),
+                };
+                db.ensure_volume(&row)?;
+            }
+            MountKind::Bind { source, create_source, .. } => bind_source(Path::new(source), *create_source)?,
+            MountKind::Tmpfs { .. } | MountKind::Image { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+fn bind_source(source: &Path, create: bool) -> Result<()> {
+    match fs::metadata(source) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == IoKind::NotFound && create => {
+            fs::create_dir_all(source).map_err(|error| EngineError::io("make bind source", source, error))
+        }
+        Err(error) if error.kind() == IoKind::NotFound => {
+            let reason = format!("bind source path does not exist: {}", source.display());
+            Err(EngineError::invalid("mounts", reason))
+        }
+        Err(error) => Err(EngineError::io("stat bind source", source, error)),
+    }
+}
+
+fn make_dirs(data: &Path) -> Result<()> {
+    let failed = |error| EngineError::io("make volume", data, error);
+    if let Some(volume) = data.parent() {
+        // Only root may pass: a volume's content can have set-user-ID programs of any owner.
+        DirBuilder::new().recursive(true).mode(0o701).create(volume).map_err(failed)?;
+    }
+    DirBuilder::new().mode(0o755).create(data).map_err(failed)
+}
+
+/// Unmakes what a create that failed has made. Goes on to the end.
+pub(crate) fn unmake(made: Made, paths: &Paths, db: &Db) {
+    for name in made.0 {
+        if let Err(error) = remove(&name, paths, db) {
+            tracing::warn!(
+                volume = name,
+                error = error.sentence(),
+                "a volume of a failed create is left behind"
+            );
+        }
+    }
+}
+
+/// Removes a volume; none is no error.
+pub(crate) fn remove(name: &str, paths: &Paths, db: &Db) -> Result<()> {
+    let dir = paths.volumes().join(name);
+    match fs::remove_dir_all(&dir) {
+        Ok(()) => {}
+        Err(error) if error.kind() == IoKind::NotFound => {}
+        Err(error) => return Err(EngineError::io("remove volume", &dir, error)),
+    }
+    Ok(db.delete_volume(name)?)
+}
+
+/// Names of the volumes that were made for this container alone.
+pub(crate) fn anonymous(config: &ContainerConfig) -> impl Iterator<Item = &str> {
+    config.mounts.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Volume { name, anonymous: true, .. } => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// The host directory of each volume mount, in the order of the mounts.
+pub(crate) fn directories(config: &ContainerConfig, paths: &Paths) -> Vec<Option<PathBuf>> {
+    let data = |mount: &Mount| match &mount.kind {
+        MountKind::Volume { name, .. } => Some(paths.volume_data(name)),
+        _ => None,
+    };
+    config.mounts.iter().map(data).collect()
+}
+
+/// Fills volumes that are empty with what the image has in their place.
+///
+/// Repeatable: the copy is made beside the volume, gets its final name when it is complete, and is then moved in
+/// entry by entry. The volume's directory itself stays, since another container may have it mounted.
+pub(crate) fn fill(config: &ContainerConfig, paths: &Paths, root: &RootFd) -> Result<()> {
+    for mount in &config.mounts {
+        let MountKind::Volume { name, no_copy: false, .. } = &mount.kind else { continue };
+        let data = paths.volume_data(name);
+        let failed = |error: std::io::Error| EngineError::io("fill volume", &data, error);
+        if !data.is_dir() {
+            make_dirs(&data)?;
+        }
+        let complete = data.with_file_name("_data.fill");
+        if complete.is_dir() {
+            move_in(&complete, &data).map_err(failed)?;
+            continue;
+        }
+        if fs::read_dir(&data).map_err(failed)?.next().is_some() {
+            continue;
+        }
+        let source = match root.open_at(Path::new(&mount.target), OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(source) => source,
+            Err(Errno::NOENT | Errno::NOTDIR) => continue,
+            Err(error) => return Err(failed(error.into())),
+        };
+        let staging = data.with_file_name("_data.new");
+        match fs::remove_dir_all(&staging) {
+            Err(error) if error.kind() != IoKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        copy::copy_tree(source, &staging).map_err(failed)?;
+        fs::rename(&staging, &complete).map_err(failed)?;
+        move_in(&complete, &data).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn move_in(complete: &Path, data: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(complete)? {
+        let entry = entry?;
+        fs::rename(entry.path(), data.join(entry.file_name()))?;
+    }
+    copy::copy_attributes_of(complete, data)?;
+    fs::remove_dir(complete)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn names() {
+        for good in ["", "ab", "my-volume_1.x"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in ["a", "..", "../x", "a/b", "-ab", ".ab", "a b"] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_new_volume_starts_with_what_the_image_has_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::new(dir.path(), dir.path());
+        let db = Db::open(&paths.database()).unwrap();
+        let kind = |name: &str| MountKind::Volume {
+            name: name.into(),
+            no_copy: false,
+            labels: std::collections::BTreeMap::new(),
+            anonymous: false,
+        };
+        let mount =
+            |name: &str, target: &str| Mount { kind: kind(name), target: target.into(), read_only: false };
+        let mut config = ContainerConfig {
+            mounts: vec![mount("named", "/data"), mount("", "/none")],
+            ..ContainerConfig::default()
+        };
+        let mut made = Made::default();
+        prepare(&mut config, &paths, &db, &mut made).unwrap();
+        assert_eq!(made.0.len(), 2);
+        assert_eq!(anonymous(&config).count(), 1);
+
+        let image = dir.path().join("image");
+        fs::create_dir_all(image.join("real/sub")).unwrap();
+        symlink("real", image.join("data")).unwrap();
+        fs::write(image.join("real/sub/file"), "content").unwrap();
+        fs::set_permissions(image.join("real"), fs::Permissions::from_mode(0o2770)).unwrap();
+        symlink("/nowhere", image.join("real/link")).unwrap();
+        let root = RootFd::open(&image).unwrap();
+        for _ in 0..2 {
+            fill(&config, &paths, &root).unwrap();
+            let data = paths.volume_data("named");
+            assert_eq!(fs::read_to_string(data.join("sub/file")).unwrap(), "content");
+            assert_eq!(fs::metadata(&data).unwrap().mode() & 0o7777, 0o2770);
+            assert_eq!(fs::read_link(data.join("link")).unwrap(), Path::new("/nowhere"));
+            fs::write(image.join("real/later"), "").unwrap();
+        }
+        assert!(!paths.volume_data("named").join("later").exists(), "only an empty volume is filled");
+        unmake(made, &paths, &db);
+        assert_eq!(fs::read_dir(paths.volumes()).unwrap().count(), 0);
+    }
+}
