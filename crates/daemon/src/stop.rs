@@ -68,7 +68,9 @@ mod tests {
         stopper.stop();
         assert_eq!(answers.next().await.unwrap().unwrap_err().code(), tonic::Code::Unavailable);
         assert!(answers.next().await.is_none());
-        let mut short = channel().1.cut(stream::iter([Ok(1)]));
+        // Without its stopper the daemon would count as stopped.
+        let (_stopper, stop) = channel();
+        let mut short = stop.cut(stream::iter([Ok(1)]));
         assert_eq!(short.next().await.unwrap().unwrap(), 1);
     }
 }

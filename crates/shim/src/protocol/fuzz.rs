@@ -1,4 +1,4 @@
-//! Hostile bytes for the decoder.
+//! Bytes from anywhere, for fuzzing.
 
 use super::{InputFrame, OutputFrame, Request, Response, append, check_preamble, decode, split_frame};
 
