@@ -1,7 +1,7 @@
 //! Images: from a registry or an archive to layers on disk that a container's root is stacked from.
 //!
 //! Invariants: a blob is visible under `blobs/` only when its size and digest are right and its bytes are durable;
-//! a layer only when its diff id is; a record only when all blobs and layers it names are. Everything else lives in
+//! a layer only when its diff id is; a record only when all layers it names are. Everything else lives in
 //! staging directories that [`ImageStore::open`] clears. Nothing here knows of containers.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -1,7 +1,8 @@
 //! What is remembered of an image, and the capability that remembers it.
 //!
 //! The store of records is the caller's (ross-engine keeps them in its database). ross-image writes a record
-//! last, when every blob and layer it names is on disk, and removes it first.
+//! last, when every layer it names is on disk, and every blob but those of layers that were here already (another
+//! image may have brought the same layer in another blob). It removes the record first.
 
 use std::fmt::Debug;
 

@@ -1,0 +1,195 @@
+//! What this crate can do, as its owner calls it.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ross_types::{Digest, ImageRef, Platform};
+
+use super::{Inner, Lease, Wants, names, remove};
+use crate::error::Error;
+use crate::image::{Image, ImageUse, Pulled, Removed};
+use crate::manifest::{ImageConfig, MAX_CONFIG_SIZE};
+use crate::progress::ProgressSink;
+use crate::record::{ImageRecord, ImageRecords};
+use crate::registry::{Credentials, RegistryConfig};
+use crate::snapshot::Snapshots;
+
+/// Where a store keeps its data, and what it needs from its owner.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The directory of `blobs/`, `ingest/` and `layers/`; ross's `--root`. One process at a time may open it.
+    pub root: PathBuf,
+    /// Where image records are kept.
+    pub records: Arc<dyn ImageRecords>,
+    /// How registries are reached.
+    pub registries: RegistryConfig,
+}
+
+/// Images on disk. Cheap to clone; all clones are the same store.
+#[derive(Debug, Clone)]
+pub struct ImageStore {
+    inner: Arc<Inner>,
+}
+
+/// While it exists, the image it was made for cannot be removed.
+#[derive(Debug)]
+pub struct Hold {
+    #[expect(dead_code, reason = "held for what its drop does")]
+    lease: Arc<Lease>,
+}
+
+impl ImageStore {
+    /// Opens or creates the store under `config.root`, clears what was left in staging, and takes away blobs and
+    /// layers that no record refers to.
+    ///
+    /// # Errors
+    /// When a directory cannot be made or read.
+    pub async fn open(config: StoreConfig) -> Result<Self, Error> {
+        let inner = blocking(move || Inner::open(config)).await?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Fetches the image `reference` leads to at its registry, for `platform`. Dropping the future stops the work;
+    /// what was downloaded so far stays in staging and is resumed by the next pull.
+    ///
+    /// # Errors
+    /// [`Error::Pull`]; nothing but resumable staging files is left, and no record is written.
+    pub async fn pull(
+        &self,
+        reference: &ImageRef,
+        platform: &Platform,
+        credentials: Option<Credentials>,
+        progress: ProgressSink,
+    ) -> Result<Pulled, Error> {
+        let pulled = crate::pull::pull(&self.inner, reference, platform, credentials, progress).await;
+        pulled.map_err(|source| Error::Pull { reference: reference.familiar(), source: Box::new(source) })
+    }
+
+    /// Reads images from an archive: an OCI layout or a docker archive, plain or compressed by gzip or zstd. Images
+    /// that the archive names get those names.
+    ///
+    /// # Errors
+    /// [`Error::Load`]; images read completely before the failure stay.
+    pub async fn load(
+        &self,
+        archive: impl Read + Send + 'static,
+        progress: ProgressSink,
+    ) -> Result<Vec<Image>, Error> {
+        let loaded = crate::load::load(&self.inner, Box::new(archive), progress).await;
+        loaded.map_err(|source| Error::Load(Box::new(source)))
+    }
+
+    /// All images, the newest first; blocks on the disk. One whose configuration cannot be read is among them, marked as damaged.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub fn list(&self) -> Result<Vec<Image>, Error> {
+        let mut records = self.inner.config.records.images()?;
+        records.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
+        let images = records.into_iter().map(|record| {
+            read_image(&self.inner, record).unwrap_or_else(|(record, error)| Image {
+                record: *record,
+                config: ImageConfig::default(),
+                raw_config: Vec::new(),
+                damaged: Some(error.to_string()),
+            })
+        });
+        Ok(images.collect())
+    }
+
+    /// The image that `name_or_id` means: `name[:tag][@digest]`, an image id with or without `sha256:`, or the
+    /// first digits of one. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::InvalidName`], or what reading it came to.
+    pub fn resolve(&self, name_or_id: &str) -> Result<Image, Error> {
+        let (record, _) = names::find(self.inner.config.records.images()?, name_or_id)?;
+        read_image(&self.inner, record).map_err(|(_, error)| error)
+    }
+
+    /// Makes `reference` lead to `image`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`Error::InvalidTag`] when the reference has a digest; [`Error::NotFound`] when the image is gone.
+    pub fn tag(&self, image: &Image, reference: &ImageRef) -> Result<(), Error> {
+        if reference.digest().is_some() {
+            return Err(Error::InvalidTag(reference.familiar()));
+        }
+        let _held = self.inner.leases.lock();
+        let records = self.inner.config.records.images()?;
+        if !records.iter().any(|record| record.id == image.record.id) {
+            return Err(Error::NotFound(image.record.id.to_string()));
+        }
+        self.inner.config.records.set_tag(reference, &image.record.id, &image.record.manifest)?;
+        Ok(())
+    }
+
+    /// Removes a reference, and the image with its blobs and layers when that was the last one; by Docker's rules.
+    ///
+    /// Blocks on the disk, for as long as deleting the layers takes. `in_use` says which container uses an image; it
+    /// is called under the store's lock and must not call the store. A container that exists keeps the image's layers: with `force`
+    /// the image then only loses its references.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::InUse`].
+    pub fn remove(
+        &self,
+        name_or_id: &str,
+        force: bool,
+        in_use: &dyn Fn(&Digest) -> Option<ImageUse>,
+    ) -> Result<Vec<Removed>, Error> {
+        remove::remove(&self.inner, name_or_id, force, in_use)
+    }
+
+    /// Keeps `image` from being removed until the hold is dropped: for the time between choosing an image for a
+    /// container and having the container where [`remove`](Self::remove)'s `in_use` sees it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the image is gone.
+    pub fn hold(&self, image: &Image) -> Result<Hold, Error> {
+        let mut held = self.inner.leases.lock();
+        let records = self.inner.config.records.images()?;
+        if !records.iter().any(|record| record.id == image.record.id) {
+            return Err(Error::NotFound(image.record.id.to_string()));
+        }
+        let wants = Wants { image: Some(image.record.id.clone()), ..Wants::default() };
+        held.take(&wants);
+        drop(held);
+        let (lease, _) = Lease::of_taken(&self.inner, wants);
+        lease.settle();
+        Ok(Hold { lease })
+    }
+
+    /// Waits until no pull, load or hold is in flight, abandoned ones that are still clearing up included: before the
+    /// process ends, or the root is opened again.
+    pub async fn idle(&self) {
+        self.inner.leases.idle().await;
+    }
+
+    /// Writable roots over the layers of images.
+    #[must_use]
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.inner.snapshots
+    }
+}
+
+/// Reads an image's configuration; hands the record back when that cannot be done.
+fn read_image(inner: &Inner, record: ImageRecord) -> Result<Image, (Box<ImageRecord>, Error)> {
+    let read = || -> Result<_, Error> {
+        let raw = inner.blobs.read(&record.id, MAX_CONFIG_SIZE)?;
+        Ok((ImageConfig::parse(&raw)?, raw))
+    };
+    match read() {
+        Ok((config, raw_config)) => Ok(Image { record, config, raw_config, damaged: None }),
+        Err(error) => Err((Box::new(record), error)),
+    }
+}
+
+/// Runs blocking work where it blocks nobody. It begins at the call and goes on to its end, awaited or not.
+pub(crate) fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> impl Future<Output = Result<T, Error>> + Send {
+    let task = tokio::task::spawn_blocking(work);
+    async move { task.await.unwrap_or_else(|lost| Err(Error::TaskLost(lost))) }
+}
