@@ -12,6 +12,14 @@ use crate::workspace;
 const MAX_CODE_LINES: usize = 600;
 const UNSAFE_ROOM: &str = "crates/sys/";
 const BANNED_NAMES: [&str; 4] = ["util", "common", "helpers", "misc"];
+/// Doors that still hold code of their own; none may join them, and one that is clean must go from this list.
+const DOORS_WITH_CODE: [&str; 5] = [
+    "crates/cli/src/commands/mod.rs",
+    "crates/cli/src/connect/mod.rs",
+    "crates/cli/src/request/mod.rs",
+    "crates/engine/src/db/mod.rs",
+    "crates/image/src/registry/mod.rs",
+];
 const ROOTS: [&str; 4] = ["crates", "rootfs-fixtures", "tests", "xtask"];
 
 pub fn check() -> Result<Vec<String>> {
@@ -78,8 +86,12 @@ fn file(name: &str, text: &str) -> Vec<String> {
     if name.starts_with("crates/") && (path.ends_with("src/lib.rs") || stem == "mod") {
         let defines =
             |line: &&str| line.starts_with("fn ") || line.starts_with("pub fn ") || line.starts_with("impl ");
-        if let Some(line) = text.lines().find(defines) {
-            complain(format!("lib.rs and mod.rs only re-export; move `{line}` into a module of its own"));
+        match (text.lines().find(defines), DOORS_WITH_CODE.contains(&name)) {
+            (Some(line), false) => {
+                complain(format!("lib.rs and mod.rs only re-export; move `{line}` into a module of its own"));
+            }
+            (None, true) => complain("is clean now: take it off DOORS_WITH_CODE".into()),
+            _ => {}
         }
     }
     for banned in ["todo!(", "unimplemented!(", "TODO", "FIXME", "XXX:", "#[allow("] {

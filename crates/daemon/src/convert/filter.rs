@@ -1,6 +1,6 @@
 //! Filters of the list of images, by docker's words.
 
-use ross_api::v1::Filter;
+use ross_api::v1::{Filter, ImageSummary};
 use ross_engine::model::Timestamp;
 use ross_image::Image;
 use ross_types::ImageRef;
@@ -55,9 +55,22 @@ impl ImageFilters {
         Ok(())
     }
 
-    /// Whether a list with these filters shows this tag of an image: of those asked for by name, no others.
-    pub fn asks_for(&self, tag: &str) -> bool {
-        self.references.is_empty() || self.references.iter().any(|pattern| names(pattern, tag))
+    /// Leaves an image that was asked for by name only the names that were asked for.
+    pub fn keep_names(&self, summary: &mut ImageSummary) {
+        summary.repo_tags.retain(|tag| self.asks_for(tag));
+        let digest_of_kept = |digest: &String| {
+            let repository = digest.split_once('@').map_or(digest.as_str(), |(repository, _)| repository);
+            summary
+                .repo_tags
+                .iter()
+                .any(|tag| tag.rsplit_once(':').is_some_and(|(name, _)| name == repository))
+                || self.asks_for(digest)
+        };
+        summary.repo_digests.retain(digest_of_kept);
+    }
+
+    fn asks_for(&self, name: &str) -> bool {
+        self.references.is_empty() || self.references.iter().any(|pattern| names(pattern, name))
     }
 
     /// Whether all of them hold for `image`.

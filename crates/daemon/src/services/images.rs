@@ -82,7 +82,7 @@ impl ImageService for Images {
             .map(|image| {
                 let mut summary =
                     convert::image::summary(image, uses.get(&image.record.id).copied().unwrap_or(0));
-                summary.repo_tags.retain(|tag| filters.asks_for(tag));
+                filters.keep_names(&mut summary);
                 summary
             })
             .collect();
