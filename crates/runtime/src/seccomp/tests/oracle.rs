@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use seccompiler::{
-    BpfProgram, SeccompAction as Action, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
+    BackendError, BpfProgram, SeccompAction as Action, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch,
 };
 
 use super::random::{any_arg, any_names, any_value};
@@ -25,8 +25,9 @@ fn condition(arg: &SyscallArg) -> SeccompCondition {
     SeccompCondition::new(index, SeccompCmpArgLen::Qword, op, value).unwrap()
 }
 
-/// The profile's rules, all with one action, as seccompiler takes them.
-fn oracle(profile: &Seccomp, abi: Abi, target: TargetArch) -> Vec<Instruction> {
+/// The profile's rules, all with one action, as seccompiler takes them; none when its linear program, which is longer
+/// than ours, exceeds the kernel's bound.
+fn oracle(profile: &Seccomp, abi: Abi, target: TargetArch) -> Option<Vec<Instruction>> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     let mut unconditional = Vec::new();
     for rule in &profile.syscalls {
@@ -46,8 +47,12 @@ fn oracle(profile: &Seccomp, abi: Abi, target: TargetArch) -> Vec<Instruction> {
         rules.insert(number, Vec::new());
     }
     let filter = SeccompFilter::new(rules, Action::Errno(1), Action::Allow, target).unwrap();
-    let program: BpfProgram = filter.try_into().unwrap();
-    program.iter().map(|i| Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect()
+    let program: BpfProgram = match filter.try_into() {
+        Ok(program) => program,
+        Err(BackendError::FilterTooLarge(_)) => return None,
+        Err(error) => panic!("seccompiler: {error}"),
+    };
+    Some(program.iter().map(|i| Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect())
 }
 
 fn any_plain_rule() -> impl Strategy<Value = SyscallRule> {
@@ -62,7 +67,7 @@ fn agree(rules: &[SyscallRule], abi: Abi, target: TargetArch, values: &[Vec<u64>
     // Every name once more, so that no number is newer than the profile.
     let profile = profile_without_architectures(SeccompAction::Errno, rules.to_vec());
     let Ok(program) = compile_for(abi, &profile) else { return };
-    let oracle = oracle(&profile, abi, target);
+    let Some(oracle) = oracle(&profile, abi, target) else { return };
     let newest = profile
         .syscalls
         .iter()
