@@ -4,20 +4,26 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use rootfs_fixtures::{Compression, Flavour, Registry};
+use rootfs_fixtures::{Compression, Registry};
 
 use super::engines;
 use super::sample::{Contender, command, compare};
 use super::{Place, report};
 use crate::host;
 
+/// Size of the first image. The many-layers fixture has sparse members and zstd layers that the peers cannot read.
+const DEBIAN_MEGABYTES: usize = 120;
 /// Small files of the second image.
 const SMALL_FILES: usize = 30_000;
 
 pub fn measure(place: &Place) -> Result<String> {
     let registry = Registry::start(&place.folder("registry")?)?;
     let images = [
-        ("pull and unpack: many layers", "bench/layers", rootfs_fixtures::many_layers(52, Flavour::Oci)),
+        (
+            "pull and unpack: a Debian-like image of eight layers",
+            "bench/debian",
+            rootfs_fixtures::debian_like(DEBIAN_MEGABYTES, Compression::Gzip),
+        ),
         (
             "pull and unpack: 30,000 small files",
             "bench/files",
