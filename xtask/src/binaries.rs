@@ -45,6 +45,13 @@ pub fn target_dir() -> PathBuf {
 pub fn cargo(args: &[&str], rustflags: &str) -> Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(workspace());
+    // Set by the cargo that runs xtask; build scripts that watch them would build everything anew.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     if !rustflags.is_empty() {
         command.env("RUSTFLAGS", rustflags);
     }
