@@ -195,12 +195,11 @@ fn names(bed: &mut Bed) -> Result<()> {
 
 fn in_use(bed: &mut Bed) -> Result<()> {
     let name = bed.name("user");
-    bed.ross(&["tag", "busybox", "used:1"])?.ok()?;
-    bed.ross(&["run", "-d", "--name", &name, "used:1", "sleep", "1000"])?.ok()?;
-    let out = bed.ross(&["images", "-q", "--no-trunc", "used:1"])?.ok()?;
-    bed.ross(&["rmi", out.text()])?.complains(&["in use"])?;
+    bed.ross(&["run", "-d", "--name", &name, "busybox", "sleep", "1000"])?.ok()?;
+    bed.ross(&["rmi", "busybox"])?.complains(&["busybox"])?;
+    bed.ross(&["exec", &name, "true"])?.ok()?;
     bed.ross(&["rm", "-f", &name])?.ok()?;
-    bed.ross(&["rmi", "used:1"])?.ok()?;
+    bed.ross(&["run", "--rm", "busybox", "true"])?.ok()?;
     Ok(())
 }
 
