@@ -143,7 +143,7 @@ fn failed_start(bed: &mut Bed) -> Result<()> {
         let answer = bed.ross(&run)?;
         ensure!(matches!(answer.code, 126 | 127), "exit code {}: {}", answer.code, answer.stderr);
         bed.ross(&["ps", "-a", "--filter", &format!("name={name}")])?.ok()?.says("Created")?;
-        let left = before.compare(&Leftovers::look()?);
+        let left = before.compare_beside_daemon(&Leftovers::look()?);
         ensure!(left.is_empty(), "a failed start left {left:?}");
         bed.ross(&["rm", &name])?.ok()?;
     }

@@ -455,7 +455,7 @@ fn clean_failure(bed: &mut Bed) -> Result<()> {
     bundle.args(&["true"]).push("/mounts", json!({"destination": "/x", "type": "nonsensefs", "source": "x"}));
     bundle.run("f")?.complains(&["nonsensefs"])?;
     bundle.call(&["list", "-q"])?.ok()?.prints("")?;
-    let left = before.compare(&crate::harness::Leftovers::look()?);
+    let left = before.compare_beside_daemon(&crate::harness::Leftovers::look()?);
     ensure!(left.is_empty(), "left behind: {left:?}");
     Ok(())
 }
