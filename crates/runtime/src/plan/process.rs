@@ -251,12 +251,14 @@ impl CapabilityPlan {
             let bits = names.iter().filter_map(bit).fold(0_u64, |bits, bit| bits | 1 << bit);
             CapabilitySet::from_bits_retain(bits)
         };
+        let inheritable = set(&sets.inheritable);
         Self {
             bounding: set(&sets.bounding),
             effective: set(&sets.effective),
-            inheritable: set(&sets.inheritable),
+            inheritable,
             permitted: set(&sets.permitted),
-            ambient: set(&sets.ambient),
+            // The kernel refuses what is not inheritable. What `runc spec` writes asks for it, and runc goes on without.
+            ambient: set(&sets.ambient) & inheritable,
         }
     }
 }
@@ -298,6 +300,12 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(CapabilityPlan::new(&sets).bounding.bits(), 1 | 1 << 40);
+        let half = spec::Capabilities {
+            ambient: vec!["CAP_CHOWN".into(), "CAP_KILL".into()],
+            inheritable: vec!["CAP_KILL".into()],
+            ..Default::default()
+        };
+        assert_eq!(CapabilityPlan::new(&half).ambient.bits(), 1 << 5);
         assert_eq!(unknown_capabilities(&sets), ["CAP_FLY"]);
     }
 }

@@ -333,7 +333,6 @@ fn check_capabilities(at: &str, sets: &Capabilities) -> Check {
     let rules = [
         ("effective", beyond(&sets.effective, &sets.permitted), "permitted"),
         ("ambient", beyond(&sets.ambient, &sets.permitted), "permitted"),
-        ("ambient", beyond(&sets.ambient, &sets.inheritable), "inheritable"),
     ];
     for (field, found, outer) in rules {
         if let Some(name) = found {
@@ -423,7 +422,7 @@ mod tests {
             "process.capabilities.effective",
         );
         check(
-            json!({"process": {"capabilities": {"permitted": ["CAP_CHOWN"], "ambient": ["CAP_CHOWN"]}}}),
+            json!({"process": {"capabilities": {"inheritable": ["CAP_CHOWN"], "ambient": ["CAP_CHOWN"]}}}),
             "process.capabilities.ambient",
         );
         check(json!({"mounts": [{"destination": ""}]}), "mounts[0].destination");

@@ -66,7 +66,7 @@ config! {
         pub inheritable: Vec<String>,
         /// Limit of the effective set.
         pub permitted: Vec<String>,
-        /// What exec of an ordinary file keeps; part of permitted and inheritable.
+        /// What exec of an ordinary file keeps; part of permitted. What is not inheritable too has no effect.
         pub ambient: Vec<String>,
     }
 
