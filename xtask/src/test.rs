@@ -18,7 +18,7 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
     let mut failed = Vec::new();
     if place.is_none()
         && filters.is_empty()
-        && binaries::cargo(&["test", "--workspace", "--locked"], "").is_err()
+        && binaries::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"], "").is_err()
     {
         failed.push("cargo test");
     }

@@ -145,6 +145,17 @@ impl Engine {
         command(client, &self.dir.join("call.log"))
     }
 
+    /// Options that `run` needs here. Debian's crun cannot make a cgroup without CAP_SYS_RESOURCE: its device program
+    /// wants more locked memory. Without a cgroup podman does less work than the others.
+    pub fn run_options(&self) -> &'static [&'static str] {
+        if self.kind == Kind::Podman && !may_raise_limits() { &["--cgroups=disabled"] } else { &[] }
+    }
+
+    /// The name in tables, with what this engine leaves out here.
+    pub fn title(&self) -> String {
+        [&[self.name], self.run_options()].concat().join(" ")
+    }
+
     /// Pulls from a loopback registry.
     pub fn pull(&self, reference: &str) -> Result<()> {
         match self.kind {
@@ -173,6 +184,14 @@ impl Drop for Engine {
         // The last started is the first to go: dockerd before its containerd.
         while self.daemons.pop().is_some() {}
     }
+}
+
+/// Whether this process has CAP_SYS_RESOURCE. Source: proc(5), capabilities(7).
+fn may_raise_limits() -> bool {
+    const CAP_SYS_RESOURCE: u32 = 24;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap_or_default();
+    u64::from_str_radix(line.trim(), 16).is_ok_and(|set| set >> CAP_SYS_RESOURCE & 1 == 1)
 }
 
 /// Starts every engine that can run here; the others are told with their reason.

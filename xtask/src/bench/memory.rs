@@ -26,7 +26,7 @@ pub fn measure(place: &Place) -> Result<String> {
     for engine in engines::start_all(place) {
         match one(&engine, &image) {
             Ok((each, idle, busy)) => {
-                text.push_str(&format!("| {} | {each} | {idle} | {busy} |\n", engine.name));
+                text.push_str(&format!("| {} | {each} | {idle} | {busy} |\n", engine.title()));
             }
             Err(error) => text.push_str(&format!("| {} | not measured: {error:#} | | |\n", engine.name)),
         }
@@ -43,7 +43,10 @@ fn one(engine: &Engine, image: &str) -> Result<(u64, u64, u64)> {
     for name in &names {
         match engine.kind {
             Kind::Containerd => engine.call(&["run", "-d", image, name, "sleep", "1000"])?,
-            _ => engine.call(&["run", "-d", "--network", "none", "--name", name, image, "sleep", "1000"])?,
+            _ => {
+                let fixed = ["--network", "none", "--name", name, image, "sleep", "1000"];
+                engine.call(&[&["run", "-d"], engine.run_options(), &fixed].concat())?;
+            }
         }
     }
     // Everything new but the containers' own processes is supervision.

@@ -12,6 +12,7 @@ mod run;
 mod runtime;
 mod sample;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -111,6 +112,7 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
 pub fn steps(args: &[String]) -> Result<ExitCode> {
     let [bin, report, samples, subjects @ ..] = args else { bail!("bench-steps is for `cargo xtask bench`") };
     let place = Place::new(Path::new(bin), samples.parse()?)?;
+    let groups_before = control_groups()?;
     let mut tables = vec![report::heading(subjects, place.samples)?];
     for subject in subjects {
         println!("measuring {subject}");
@@ -123,7 +125,26 @@ pub fn steps(args: &[String]) -> Result<ExitCode> {
         tables.push(measured.unwrap_or_else(|error| format!("### {subject}\n\nnot measured: {error:#}\n")));
     }
     std::fs::write(report, tables.join("\n"))?;
+    // Podman, docker and containerd leave their parent groups behind, on the host's own hierarchy too.
+    for group in control_groups()?.difference(&groups_before) {
+        remove_group(group);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn control_groups() -> Result<HashSet<PathBuf>> {
+    let entries = std::fs::read_dir("/sys/fs/cgroup").context("/sys/fs/cgroup")?;
+    Ok(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
+}
+
+/// Removes a group and the groups in it; those that still have processes stay.
+fn remove_group(group: &Path) {
+    for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            remove_group(&entry.path());
+        }
+    }
+    let _ = std::fs::remove_dir(group);
 }
 
 /// Where the measurements lie: binaries under test, a folder on a real file system, how many samples.

@@ -4,17 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use rootfs_fixtures::{Compression, Registry};
+use rootfs_fixtures::{Compression, Flavour, Registry};
 
 use super::engines;
 use super::sample::{Contender, command, compare};
 use super::{Place, report};
 use crate::host;
 
-/// Size of the first image. The many-layers fixture has sparse members and zstd layers that the peers cannot read.
+/// Size of the first image.
 const DEBIAN_MEGABYTES: usize = 120;
 /// Small files of the second image.
 const SMALL_FILES: usize = 30_000;
+/// Layers of the third image, above those that hold one of everything.
+const MORE_LAYERS: usize = 32;
 
 pub fn measure(place: &Place) -> Result<String> {
     let registry = Registry::start(&place.folder("registry")?)?;
@@ -28,6 +30,12 @@ pub fn measure(place: &Place) -> Result<String> {
             "pull and unpack: 30,000 small files",
             "bench/files",
             rootfs_fixtures::many_small_files(SMALL_FILES, Compression::Gzip),
+        ),
+        (
+            // Not every peer reads its sparse members and zstd layers.
+            "pull and unpack: the many-layers fixture",
+            "bench/layers",
+            rootfs_fixtures::many_layers(MORE_LAYERS, Flavour::Oci),
         ),
     ];
     let engines = engines::start_all(place);

@@ -41,13 +41,14 @@ pub fn measure(place: &Place) -> Result<String> {
 
 fn contender<'a>(engine: &'a Engine, image: &'a str, no_network: bool) -> Contender<'a> {
     let mut round = 0_u32;
-    Contender::plain(engine.name, move || {
+    Contender::plain(&engine.title(), move || {
         round += 1;
         let name = format!("bench-{no_network}-{round}");
-        match (engine.kind, no_network) {
-            (Kind::Containerd, _) => engine.call(&["run", "--rm", image, &name, "/bin/true"]),
-            (_, false) => engine.call(&["run", "--rm", image, "/bin/true"]),
-            (_, true) => engine.call(&["run", "--rm", "--network", "none", image, "/bin/true"]),
+        let network: &[&str] = if no_network { &["--network", "none"] } else { &[] };
+        match engine.kind {
+            Kind::Containerd => engine.call(&["run", "--rm", image, &name, "/bin/true"]),
+            _ => engine
+                .call(&[&["run", "--rm"], engine.run_options(), network, &[image, "/bin/true"]].concat()),
         }
     })
 }
