@@ -112,11 +112,11 @@ pub mod testing {
         }
     }
 
-    /// Streams that are no terminals: standard input is `stdin`, the others are kept.
-    pub fn captured(stdin: &'static str) -> (Streams, Captured, Captured) {
+    /// Streams that are no terminals: nothing to read, and what is written is kept.
+    pub fn captured() -> (Streams, Captured, Captured) {
         let (stdout, stderr) = (Captured::default(), Captured::default());
         let streams = Streams {
-            stdin: Some(Box::new(stdin.as_bytes())),
+            stdin: Some(Box::new(io::empty())),
             stdout: Output::new(Memory(stdout.clone())),
             stderr: Output::new(Memory(stderr.clone())),
             terminal: Terminals::default(),

@@ -176,8 +176,3 @@ async fn dispatch(command: Command, context: &mut Context) -> Outcome {
         Command::Info => system::info(context).await,
     }
 }
-
-#[cfg(test)]
-mod fake;
-#[cfg(test)]
-mod tests;
