@@ -31,6 +31,12 @@ impl Output {
     pub fn line(&self, line: impl std::fmt::Display) -> Result<(), Failure> {
         self.write(format!("{line}\n"))
     }
+
+    /// Says `sentence` in the program's name.
+    pub fn say(&self, sentence: impl std::fmt::Display) {
+        // When standard error is gone, too, nobody is left to be told.
+        let _ = self.line(format_args!("ross: {sentence}"));
+    }
 }
 
 /// Standard input, output and error, and which of them are terminals.
@@ -72,12 +78,6 @@ impl Streams {
                 stderr: io::stderr().is_terminal(),
             },
         }
-    }
-
-    /// Says `sentence` on standard error, in the program's name.
-    pub fn say(&self, sentence: impl std::fmt::Display) {
-        // When standard error is gone, too, nobody is left to be told.
-        let _ = self.stderr.line(format_args!("ross: {sentence}"));
     }
 }
 

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fake;
+mod raw;
+mod streams;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -70,6 +72,11 @@ async fn ended(stage: &Stage, child: Child, line: &str) -> Played {
         stdout: text(output.stdout),
         stderr: text(output.stderr),
     }
+}
+
+fn signal_to(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    kill_process(pid, signal).unwrap();
 }
 
 #[tokio::test]
@@ -147,11 +154,10 @@ async fn signals_are_passed_on() {
     let check = async |signal: Signal, name: &'static str| {
         let stage = Stage::set(Script { ends_on: name, exit_code: 140, ..Script::default() });
         let child = stage.ross("run busybox").spawn().unwrap();
-        let pid = Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
         // They are caught from before the container starts.
         let mut started = stage.fake.started();
         tokio::time::timeout(DEADLINE, started.wait_for(|started| *started)).await.expect(name).unwrap();
-        kill_process(pid, signal).unwrap();
+        signal_to(&child, signal);
         let played = ended(&stage, child, name).await;
         assert_eq!(played.code, Some(140), "{name} {played:?}");
         assert_eq!(played.calls.last().unwrap(), &format!("kill {name}"));
@@ -162,6 +168,59 @@ async fn signals_are_passed_on() {
     check(Signal::TERM, "TERM").await;
     check(Signal::USR1, "USR1").await;
     check(Signal::USR2, "USR2").await;
+}
+
+#[tokio::test]
+async fn start_shows_output_whenever_it_connects_input() {
+    let script = Script { echo: true, output: vec![(false, "out ")], exit_code: 4, ..Script::default() };
+    let played = play(script, "start -i web", "in").await;
+    assert_eq!(played.code, Some(4), "{played:?}");
+    assert_eq!(played.calls, ["inspect", "attach with stdin", "wait NextExit", "start"]);
+    assert_eq!(played.stdout, "out in");
+}
+
+#[tokio::test]
+async fn lists_and_logs_are_asked_for_as_typed() {
+    let check = async |line: &str, call: &str, stdout: &str| {
+        let played = play(Script { log_lines: 3, ..Script::default() }, line, "").await;
+        assert_eq!((played.code, played.calls), (Some(0), vec![call.to_owned()]), "{line}");
+        assert_eq!(played.stdout, stdout, "{line}");
+    };
+    let filtered = "list all=true limit=0 status=exited|created label=a";
+    check("ps -aq --filter status=exited --filter label=a -f status=created", filtered, "cafecafecafe\n")
+        .await;
+    check("ps -l -q --no-trunc", "list all=true limit=1", &format!("{}\n", "cafe".repeat(16))).await;
+    check("logs --follow --tail 7 web", "logs follow=true tail=Some(7)", "line 0\nline 2\n").await;
+    check("logs -n -1 web", "logs follow=false tail=None", "line 0\nline 2\n").await;
+    let json = play(Script::default(), "ps --format json", "").await;
+    let list: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(list[0]["id"], "cafe".repeat(16), "{json:?}");
+}
+
+#[tokio::test]
+async fn by_force_what_is_gone_already_is_told_and_no_failure() {
+    let check = async |line: &str, code: i32, stdout: &str| {
+        let played = play(Script::default(), line, "").await;
+        assert_eq!((played.code, played.stdout.as_str()), (Some(code), stdout), "{line} {played:?}");
+        assert_eq!(played.stderr, "ross: No such object: missing\n", "{line}");
+    };
+    check("rm missing web", 1, "web\n").await;
+    check("rm -f missing web", 0, "web\n").await;
+    check("rmi missing", 1, "").await;
+    check("rmi -f missing", 0, "").await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_told_with_dockers_code() {
+    let check = async |line: &str, start: &str| {
+        let played = play(Script::default(), line, "").await;
+        assert_eq!((played.code, played.stdout.as_str()), (Some(125), ""), "{line} {played:?}");
+        assert!(played.stderr.starts_with(start) && played.stderr.ends_with('\n'), "{line} {played:?}");
+    };
+    check("run --no-such-flag busybox", "ross: unexpected argument '--no-such-flag' found\n").await;
+    check("ps --format xml", "ross: invalid value 'xml' for '--format <FORMAT>'").await;
+    check("run --memory 1x busybox", "ross: invalid value `1x` for --memory: ").await;
+    check("container", "Containers, in the long form\n").await;
 }
 
 #[tokio::test]
