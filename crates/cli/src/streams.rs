@@ -31,6 +31,12 @@ impl Output {
     pub fn line(&self, line: impl std::fmt::Display) -> Result<(), Failure> {
         self.write(format!("{line}\n"))
     }
+
+    /// Says `sentence` in the program's name.
+    pub fn say(&self, sentence: impl std::fmt::Display) {
+        // When standard error is gone, too, nobody is left to be told.
+        let _ = self.line(format_args!("ross: {sentence}"));
+    }
 }
 
 /// Standard input, output and error, and which of them are terminals.
@@ -73,12 +79,6 @@ impl Streams {
             },
         }
     }
-
-    /// Says `sentence` on standard error, in the program's name.
-    pub fn say(&self, sentence: impl std::fmt::Display) {
-        // When standard error is gone, too, nobody is left to be told.
-        let _ = self.stderr.line(format_args!("ross: {sentence}"));
-    }
 }
 
 /// Standard input without a buffer: what was typed goes on at once, and nothing is read ahead.
@@ -112,11 +112,11 @@ pub mod testing {
         }
     }
 
-    /// Streams that are no terminals: standard input is `stdin`, the others are kept.
-    pub fn captured(stdin: &'static str) -> (Streams, Captured, Captured) {
+    /// Streams that are no terminals: nothing to read, and what is written is kept.
+    pub fn captured() -> (Streams, Captured, Captured) {
         let (stdout, stderr) = (Captured::default(), Captured::default());
         let streams = Streams {
-            stdin: Some(Box::new(stdin.as_bytes())),
+            stdin: Some(Box::new(io::empty())),
             stdout: Output::new(Memory(stdout.clone())),
             stderr: Output::new(Memory(stderr.clone())),
             terminal: Terminals::default(),

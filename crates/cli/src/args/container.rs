@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{ContainersArg, InterspersedCreateArgs, RunArgs};
+use super::{ContainersArg, InterspersedCreateArgs, ProcessArgs, RunArgs, SessionArgs};
 
 /// `ross container …`
 #[derive(Debug, Args)]
@@ -72,16 +72,11 @@ pub struct StartArgs {
     /// Show its output and wait for its end
     #[arg(short, long)]
     pub attach: bool,
-    /// Connect standard input
+    /// The same, with standard input connected
     #[arg(short, long)]
     pub interactive: bool,
-    /// Keys that detach from a terminal
-    #[arg(long, value_name = "KEYS")]
-    pub detach_keys: Option<String>,
-    /// Pass signals on to the container
-    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[arg(action = clap::ArgAction::Set)]
-    pub sig_proxy: bool,
+    #[command(flatten)]
+    pub session: SessionArgs,
 }
 
 /// `stop`
@@ -169,7 +164,7 @@ pub struct LogsArgs {
     #[arg(short, long)]
     pub follow: bool,
     /// The last N lines, or "all"
-    #[arg(short = 'n', long, value_name = "N", default_value = "all")]
+    #[arg(short = 'n', long, value_name = "N", default_value = "all", allow_negative_numbers = true)]
     pub tail: String,
     /// Only lines from this time on: a time, or a duration before now such as 10m
     #[arg(long, value_name = "TIME")]
@@ -194,24 +189,8 @@ pub struct ExecArgs {
     /// Keys that detach from a terminal
     #[arg(long, value_name = "KEYS")]
     pub detach_keys: Option<String>,
-    /// Connect standard input
-    #[arg(short, long)]
-    pub interactive: bool,
-    /// Give it a terminal
-    #[arg(short, long)]
-    pub tty: bool,
-    /// Environment variable; KEY alone takes its value from here
-    #[arg(short, long = "env", value_name = "KEY[=VALUE]", allow_hyphen_values = true)]
-    pub env: Vec<String>,
-    /// File of environment variables
-    #[arg(long = "env-file", value_name = "FILE")]
-    pub env_files: Vec<String>,
-    /// Directory to start in
-    #[arg(short, long, value_name = "PATH")]
-    pub workdir: Option<String>,
-    /// user[:group], names or numbers
-    #[arg(short, long)]
-    pub user: Option<String>,
+    #[command(flatten)]
+    pub process: ProcessArgs,
     /// All capabilities
     #[arg(long)]
     pub privileged: bool,
@@ -225,13 +204,8 @@ pub struct AttachArgs {
     /// Do not connect standard input
     #[arg(long)]
     pub no_stdin: bool,
-    /// Keys that detach from a terminal
-    #[arg(long, value_name = "KEYS")]
-    pub detach_keys: Option<String>,
-    /// Pass signals on to the container
-    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[arg(action = clap::ArgAction::Set)]
-    pub sig_proxy: bool,
+    #[command(flatten)]
+    pub session: SessionArgs,
 }
 
 /// `rename`

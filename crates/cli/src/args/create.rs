@@ -2,6 +2,8 @@
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::{ProcessArgs, SessionArgs};
+
 /// `run`
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
@@ -11,13 +13,8 @@ pub struct RunArgs {
     /// Run in the background and print the container's id
     #[arg(short, long)]
     pub detach: bool,
-    /// Pass signals on to the container
-    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[arg(action = ArgAction::Set)]
-    pub sig_proxy: bool,
-    /// Keys that detach from a terminal; ctrl-p,ctrl-q by default
-    #[arg(long, value_name = "KEYS")]
-    pub detach_keys: Option<String>,
+    #[command(flatten)]
+    pub session: SessionArgs,
     /// Streams to connect: stdin, stdout, stderr
     #[arg(short, long = "attach", value_name = "STREAM", conflicts_with = "detach")]
     pub attach: Vec<String>,
@@ -101,8 +98,17 @@ pub struct OptionArgs {
     /// Option of the log: max-size=10m, max-file=3
     #[arg(long = "log-opt", value_name = "KEY=VALUE", help_heading = "Log")]
     pub log_options: Vec<String>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Process")]
     pub process: ProcessArgs,
+    /// Further group
+    #[arg(long = "group-add", value_name = "GROUP", help_heading = "Process")]
+    pub group_add: Vec<String>,
+    /// Program that gets the command as arguments; "" for none
+    #[arg(long, value_name = "PROGRAM", allow_hyphen_values = true, help_heading = "Process")]
+    pub entrypoint: Option<String>,
+    /// A small init as PID 1 that reaps and forwards signals
+    #[arg(long, help_heading = "Process")]
+    pub init: bool,
     #[command(flatten)]
     pub network: NetworkArgs,
     #[command(flatten)]
@@ -124,39 +130,6 @@ pub enum PullPolicy {
     Always,
     /// Not at all.
     Never,
-}
-
-/// What runs, and as whom.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Process")]
-pub struct ProcessArgs {
-    /// Keep standard input open
-    #[arg(short, long)]
-    pub interactive: bool,
-    /// Give it a terminal
-    #[arg(short, long)]
-    pub tty: bool,
-    /// Environment variable; KEY alone takes its value from here
-    #[arg(short, long = "env", value_name = "KEY[=VALUE]", allow_hyphen_values = true)]
-    pub env: Vec<String>,
-    /// File of environment variables
-    #[arg(long = "env-file", value_name = "FILE")]
-    pub env_files: Vec<String>,
-    /// Directory to start in
-    #[arg(short, long, value_name = "PATH")]
-    pub workdir: Option<String>,
-    /// user[:group], names or numbers
-    #[arg(short, long)]
-    pub user: Option<String>,
-    /// Further group
-    #[arg(long = "group-add", value_name = "GROUP")]
-    pub group_add: Vec<String>,
-    /// Program that gets the command as arguments; "" for none
-    #[arg(long, value_name = "PROGRAM", allow_hyphen_values = true)]
-    pub entrypoint: Option<String>,
-    /// A small init as PID 1 that reaps and forwards signals
-    #[arg(long)]
-    pub init: bool,
 }
 
 /// How it is reached.

@@ -5,6 +5,7 @@
 mod container;
 mod create;
 mod image;
+mod process;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -13,13 +14,14 @@ pub use container::{
     RenameArgs, RestartArgs, StartArgs, StatsArgs, StopArgs,
 };
 pub use create::{
-    CreateArgs, HealthArgs, InterspersedCreateArgs, LimitArgs, NetworkArgs, OptionArgs, ProcessArgs,
-    PullPolicy, RunArgs, SecurityArgs, StorageArgs,
+    CreateArgs, HealthArgs, InterspersedCreateArgs, LimitArgs, NetworkArgs, OptionArgs, PullPolicy, RunArgs,
+    SecurityArgs, StorageArgs,
 };
 pub use image::{
     BuildArgs, ImageArgs, ImageCommand, ImageListArgs, ImageRemoveArgs, LoadArgs, PullArgs, PushArgs,
     SearchArgs, TagArgs,
 };
+pub use process::{ProcessArgs, SessionArgs};
 
 /// Where rossd listens unless told otherwise.
 pub const DEFAULT_HOST: &str = "unix:///run/ross/ross.sock";

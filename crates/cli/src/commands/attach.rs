@@ -88,15 +88,9 @@ pub fn detach_keys(typed: Option<&str>) -> Result<DetachKeys, Failure> {
     Ok(keys.transpose()?.unwrap_or_default())
 }
 
-/// The signals that fit a session: those to pass on, or on a raw terminal those to leave on.
+/// The signals that fit a session: those to pass on, or on a raw terminal, where keys raise none, to leave on.
 pub fn signals(tty: bool, stdin: bool, proxy: bool, streams: &Streams) -> Result<Signals, Failure> {
-    if is_raw(tty, stdin, streams) {
-        Signals::to_leave()
-    } else if proxy {
-        Signals::to_pass_on()
-    } else {
-        Ok(Signals::none())
-    }
+    if proxy || is_raw(tty, stdin, streams) { Signals::catch() } else { Ok(Signals::none()) }
 }
 
 /// The size of the terminal, for a process that has one.
@@ -110,7 +104,7 @@ pub async fn exit_code(ended: Ended, waiting: Waiting, streams: &Streams) -> Out
         Ended::Exited(_) | Ended::Closed => {
             let exited = waiting.exited().await?;
             if !exited.error.is_empty() {
-                streams.say(&exited.error);
+                streams.stderr.say(&exited.error);
             }
             Ok(code(&exited))
         }
@@ -129,7 +123,7 @@ pub fn code(exited: &Exited) -> u8 {
 
 /// `attach`
 pub async fn attach(args: &AttachArgs, context: &mut Context) -> Outcome {
-    let detach = detach_keys(args.detach_keys.as_deref())?;
+    let detach = detach_keys(args.session.detach_keys.as_deref())?;
     let client = context.daemon().await?.containers();
     let request = InspectContainerRequest { container: args.container.clone(), size: false };
     let container = client.clone().inspect_container(request).await?.into_inner();
@@ -165,9 +159,9 @@ pub async fn attach(args: &AttachArgs, context: &mut Context) -> Outcome {
         logs: false,
         size: other_size,
     };
-    let signals = signals(config.tty, stdin, args.sig_proxy, streams)?;
+    let signals = signals(config.tty, stdin, args.session.sig_proxy, streams)?;
     let Attached { output, input } = open(&client, start).await?;
-    let proxy = args.sig_proxy.then(|| (client.clone(), id));
+    let proxy = args.session.sig_proxy.then(|| (client.clone(), id));
     let session = Session { output, input, stdin, tty: config.tty, detach, signals, proxy };
     let ended = session.run(streams).await?;
     exit_code(ended, waiting, streams).await
@@ -183,7 +177,7 @@ pub async fn start(args: StartArgs, context: &mut Context) -> Outcome {
             "only one container can be started with --attach or --interactive".to_owned(),
         ));
     };
-    let detach = detach_keys(args.detach_keys.as_deref())?;
+    let detach = detach_keys(args.session.detach_keys.as_deref())?;
     let client = context.daemon().await?.containers();
     let request = InspectContainerRequest { container: container.clone(), size: false };
     let inspected = client.clone().inspect_container(request).await?.into_inner();
@@ -192,20 +186,13 @@ pub async fn start(args: StartArgs, context: &mut Context) -> Outcome {
     let stdin = args.interactive && config.open_stdin;
     let streams = &mut context.streams;
     let size = size_for(config.tty, streams);
-    let start = AttachStart {
-        container: id.clone(),
-        stdin,
-        stdout: args.attach,
-        stderr: args.attach,
-        logs: false,
-        size,
-    };
-    let signals = signals(config.tty, stdin, args.sig_proxy, streams)?;
+    let start = AttachStart { container: id.clone(), stdin, stdout: true, stderr: true, logs: false, size };
+    let signals = signals(config.tty, stdin, args.session.sig_proxy, streams)?;
     let Attached { output, input } = open(&client, start).await?;
     let condition = if config.auto_remove { Condition::Removed } else { Condition::NextExit };
     let waiting = Waiting::begin(&client, &id, condition).await?;
     client.clone().start_container(StartContainerRequest { container: id.clone() }).await?;
-    let proxy = args.sig_proxy.then(|| (client.clone(), id));
+    let proxy = args.session.sig_proxy.then(|| (client.clone(), id));
     let session = Session { output, input, stdin, tty: config.tty, detach, signals, proxy };
     let ended = session.run(streams).await?;
     exit_code(ended, waiting, streams).await

@@ -56,7 +56,7 @@ pub async fn create(
                 && is_missing(daemon, &request.image).await? =>
         {
             if !options.quiet {
-                context.streams.say(format_args!("no image `{}` here; pulling it", request.image));
+                context.streams.stderr.say(format_args!("no image `{}` here; pulling it", request.image));
             }
             fetch().await?;
             client.create_container(request).await?.into_inner()
@@ -64,7 +64,7 @@ pub async fn create(
         answer => answer?.into_inner(),
     };
     for warning in &created.warnings {
-        context.streams.say(format_args!("warning: {warning}"));
+        context.streams.stderr.say(format_args!("warning: {warning}"));
     }
     Ok(created)
 }

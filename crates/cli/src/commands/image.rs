@@ -60,8 +60,10 @@ pub async fn remove(args: ImageRemoveArgs, context: &mut Context) -> Outcome {
                 }
             }
             Err(status) => {
-                context.streams.say(Failure::from(status));
-                failed = true;
+                let failure = Failure::from(status);
+                context.streams.stderr.say(&failure);
+                // By force, what is gone already is no failure, as with docker.
+                failed |= !(args.force && failure.is_not_found());
             }
         }
     }
@@ -130,25 +132,26 @@ pub async fn load(args: LoadArgs, context: &mut Context) -> Outcome {
     };
     let mut client = context.daemon().await?.images();
     let (chunks, queue) = mpsc::channel(CHUNKS);
-    let (finish, finished) = oneshot::channel();
+    let (finish, mut finished) = oneshot::channel();
     std::thread::spawn(move || {
         // Nobody asks when the daemon refused before the end.
         let _ = finish.send(send(archive, &chunks));
     });
     let messages = ReceiverStream::new(queue).map(|chunk| LoadImagesRequest { chunk });
     let loaded = client.load_images(messages).await;
-    if let Ok(answer) = &loaded {
-        finished.await.unwrap_or(Ok(())).map_err(failed)?;
-        for image in &answer.get_ref().images {
-            if image.references.is_empty() {
-                context.streams.stdout.line(format_args!("Loaded image ID: {}", image.id))?;
-            }
-            for reference in &image.references {
-                context.streams.stdout.line(format_args!("Loaded image: {reference}"))?;
-            }
+    // What could not be read ends the archive too early, of which the daemon complains in turn: the cause is told. The
+    // thread tells before it lets go of its end of the queue, so that nothing has to be waited for.
+    if let Ok(Err(source)) = finished.try_recv() {
+        return Err(failed(source));
+    }
+    for image in &loaded?.get_ref().images {
+        if image.references.is_empty() {
+            context.streams.stdout.line(format_args!("Loaded image ID: {}", image.id))?;
+        }
+        for reference in &image.references {
+            context.streams.stdout.line(format_args!("Loaded image: {reference}"))?;
         }
     }
-    loaded?;
     Ok(0)
 }
 

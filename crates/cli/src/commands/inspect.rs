@@ -62,7 +62,7 @@ async fn inspect(
         match look(&daemon, name).await {
             Ok(object) => found.push(object),
             Err(failure) => {
-                context.streams.say(&failure);
+                context.streams.stderr.say(&failure);
                 failed = true;
             }
         }

@@ -90,12 +90,13 @@ pub async fn unpause(args: ContainersArg, context: &mut Context) -> Outcome {
 /// `rm`
 pub async fn remove(args: RemoveArgs, context: &mut Context) -> Outcome {
     let RemoveArgs { containers, force, volumes } = args;
-    each(containers, context, async |mut client, container| {
+    let act = async |mut client: Client, container: String| {
         let request = RemoveContainerRequest { container: container.clone(), force, volumes };
         client.remove_container(request).await?;
         Ok(container)
-    })
-    .await
+    };
+    // By force, what is gone already is no failure, as with docker.
+    each_forgiving(containers, context, act, |failure| force && failure.is_not_found()).await
 }
 
 /// `wait`: prints exit codes instead of names.
@@ -113,6 +114,20 @@ where
     A: Fn(Client, String) -> F,
     F: Future<Output = Result<String, Failure>>,
 {
+    each_forgiving(containers, context, act, |_| false).await
+}
+
+/// As [`each`]; failures that are `forgiven` are told, but do not count.
+async fn each_forgiving<A, F>(
+    containers: Vec<String>,
+    context: &mut Context,
+    act: A,
+    forgiven: impl Fn(&Failure) -> bool,
+) -> Outcome
+where
+    A: Fn(Client, String) -> F,
+    F: Future<Output = Result<String, Failure>>,
+{
     let client = context.daemon().await?.containers();
     let mut answers =
         stream::iter(containers).map(|container| act(client.clone(), container)).buffered(AT_ONCE);
@@ -121,8 +136,8 @@ where
         match answer {
             Ok(line) => context.streams.stdout.line(line)?,
             Err(failure) => {
-                context.streams.say(&failure);
-                failed = true;
+                context.streams.stderr.say(&failure);
+                failed |= !forgiven(&failure);
             }
         }
     }

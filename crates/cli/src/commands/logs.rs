@@ -26,12 +26,11 @@ pub async fn logs(args: &LogsArgs, context: &mut Context) -> Outcome {
 }
 
 fn request(args: &LogsArgs, now: Timestamp, zone: &TimeZone) -> Result<GetLogsRequest, Failure> {
-    let tail = match args.tail.as_str() {
+    let tail = match (args.tail.as_str(), args.tail.parse::<i64>()) {
+        ("all", _) => None,
+        (text, Err(_)) => return Err(BadValue::new("--tail", text, "expected a number or \"all\"").into()),
         // Docker takes any negative number for all.
-        "all" | "-1" => None,
-        lines => {
-            Some(lines.parse().map_err(|_| BadValue::new("--tail", lines, "expected a number or \"all\""))?)
-        }
+        (_, Ok(lines)) => u64::try_from(lines).ok(),
     };
     let at = |name: &str, text: &Option<String>| -> Result<Option<prost_types::Timestamp>, Failure> {
         let Some(text) = text else { return Ok(None) };
@@ -95,6 +94,8 @@ mod tests {
         assert_eq!((some.tail, some.follow), (Some(5), true));
         assert_eq!(some.since.unwrap().seconds, now.as_second() - 600);
         assert_eq!(some.until.unwrap().seconds, now.as_second() + 3600);
+        assert!(check("ross logs -n -5 web").unwrap().tail.is_none());
+        assert_eq!(check("ross logs --tail 0 web").unwrap().tail, Some(0));
         assert!(check("ross logs --tail x web").unwrap_err().contains("--tail"));
         assert!(check("ross logs --since x web").unwrap_err().contains("--since"));
     }

@@ -25,7 +25,7 @@ struct Wanted {
 /// `run`
 pub async fn run(args: &RunArgs, context: &mut Context) -> Outcome {
     let (image, command) = args.words.split_first().ok_or_else(no_image)?;
-    let detach = detach_keys(args.detach_keys.as_deref())?;
+    let detach = detach_keys(args.session.detach_keys.as_deref())?;
     let wanted = wanted(args)?;
     let mut request = request::create(&args.options, image, command, &Surroundings::of_process())?;
     // Standard input goes with whoever is attached; in the background there is nobody.
@@ -43,7 +43,7 @@ pub async fn run(args: &RunArgs, context: &mut Context) -> Outcome {
         streams.stdout.line(&id)?;
         return Ok(0);
     }
-    let signals = signals(tty, wanted.stdin, args.sig_proxy, streams)?;
+    let signals = signals(tty, wanted.stdin, args.session.sig_proxy, streams)?;
     let connected = async {
         let size = size_for(tty, streams);
         let Wanted { stdin, stdout, stderr } = wanted;
@@ -58,7 +58,7 @@ pub async fn run(args: &RunArgs, context: &mut Context) -> Outcome {
         Err(failure) => return Err(abandon(&daemon, &id, args.options.rm, failure).await),
     };
     start(&daemon, &id, args.options.rm).await?;
-    let proxy = args.sig_proxy.then(|| (client.clone(), id.clone()));
+    let proxy = args.session.sig_proxy.then(|| (client.clone(), id.clone()));
     let session = Session { output, input, stdin: wanted.stdin, tty, detach, signals, proxy };
     let ended = session.run(streams).await?;
     exit_code(ended, waiting, streams).await

@@ -53,7 +53,7 @@ async fn once(names: Vec<String>, args: &StatsArgs, client: Client, context: &mu
         match answer {
             Ok(sample) => samples.extend(sample),
             Err(failure) => {
-                context.streams.say(&failure);
+                context.streams.stderr.say(&failure);
                 failed = true;
             }
         }
@@ -83,7 +83,7 @@ async fn live(names: Vec<String>, args: &StatsArgs, client: Client, context: &mu
             Ok(Some(sample)) => drop(latest.insert(place, sample)),
             Ok(None) => drop(latest.remove(&place)),
             Err(failure) => {
-                context.streams.say(&failure);
+                context.streams.stderr.say(&failure);
                 latest.remove(&place);
                 failed = true;
             }

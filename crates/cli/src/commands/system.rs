@@ -59,7 +59,7 @@ pub async fn info(context: &mut Context) -> Outcome {
     } else {
         context.streams.stdout.write(describe(&info))?;
         for warning in &info.warnings {
-            context.streams.say(format_args!("warning: {warning}"));
+            context.streams.stderr.say(format_args!("warning: {warning}"));
         }
     }
     Ok(0)

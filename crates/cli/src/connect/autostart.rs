@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Daemon, Host, Unreached};
+use super::daemon::{Daemon, Unreached};
+use super::host::Host;
 use crate::failure::Failure;
 use crate::streams::Streams;
 
@@ -36,7 +37,7 @@ pub async fn start(host: &Host, streams: &Streams) -> Result<Daemon, Failure> {
     let failed = |what: &str, error: std::io::Error| Failure::Connect(format!("cannot {what}: {error}"));
     let log_path = host.path().with_file_name("rossd.log");
     let log = open_log(&log_path).map_err(|error| failed(&format!("write {}", log_path.display()), error))?;
-    streams.say(format_args!("no rossd is listening; starting {}", binary.display()));
+    streams.stderr.say(format_args!("no rossd is listening; starting {}", binary.display()));
     let mut child = Command::new(&binary)
         .current_dir("/")
         .stdin(Stdio::null())
@@ -48,7 +49,7 @@ pub async fn start(host: &Host, streams: &Streams) -> Result<Daemon, Failure> {
     let daemon = until_ready(host, &mut child)
         .await
         .map_err(|why| Failure::Connect(format!("rossd {why}; see {}", log_path.display())))?;
-    streams.say(format_args!("rossd is ready; it writes its log to {}", log_path.display()));
+    streams.stderr.say(format_args!("rossd is ready; it writes its log to {}", log_path.display()));
     Ok(daemon)
 }
 

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn lines_for_changes_only() {
-        let (streams, _, stderr) = captured("");
+        let (streams, _, stderr) = captured();
         let mut progress = Progress::new(false, &streams);
         let layer = |state: State, message: &str| LayerProgress {
             digest: format!("sha256:{}", "cd".repeat(32)),

@@ -18,7 +18,6 @@ pub fn binary_size(bytes: u64) -> String {
 fn size(bytes: u64, base: f64, units: &[&str], digits: usize) -> String {
     let mut value = bytes as f64;
     let mut unit = 0;
-    // A value that would be shown as a full 1000 goes on to the next unit.
     while value >= base && unit + 1 < units.len() {
         value /= base;
         unit += 1;

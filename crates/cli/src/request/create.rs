@@ -6,7 +6,8 @@ use ross_api::v1::{
 };
 
 use super::Surroundings;
-use crate::args::{HealthArgs, LimitArgs, NetworkArgs, OptionArgs, ProcessArgs, SecurityArgs, StorageArgs};
+use super::exec::environment;
+use crate::args::{HealthArgs, LimitArgs, NetworkArgs, OptionArgs, SecurityArgs, StorageArgs};
 use crate::failure::Failure;
 use crate::value::device::{self, Speed};
 use crate::value::security::{self, SecurityOption};
@@ -29,7 +30,7 @@ pub fn create(
         name: text(options.name.as_ref()),
         image: image.to_owned(),
         cmd: command.to_vec(),
-        entrypoint: process.entrypoint.as_deref().map(entrypoint),
+        entrypoint: options.entrypoint.as_deref().map(entrypoint),
         env: environment(process, here)?,
         working_dir: text(process.workdir.as_ref()),
         user: text(process.user.as_ref()),
@@ -43,7 +44,7 @@ pub fn create(
         stop_timeout_secs: options.stop_timeout,
         auto_remove: options.rm,
         restart: optional("--restart", options.restart.as_deref(), restart::parse)?,
-        init: process.init,
+        init: options.init,
         network: Some(network_options(network)?),
         mounts: mounts(&options.storage, here)?,
         resources: Some(resources(&options.limits, security)?),
@@ -60,7 +61,7 @@ pub fn create(
         ipc_mode: text(security.ipc.as_ref()),
         uts_mode: text(security.uts.as_ref()),
         cgroupns_mode: text(security.cgroupns.as_ref()),
-        group_add: process.group_add.clone(),
+        group_add: options.group_add.clone(),
         userns_mode: text(security.userns.as_ref()),
         platform: text(options.platform.as_ref()),
         volumes_from: options.storage.volumes_from.clone(),
@@ -124,10 +125,6 @@ fn text(value: Option<&String>) -> String {
 fn entrypoint(program: &str) -> Command {
     let args = if program.is_empty() { Vec::new() } else { vec![program.to_owned()] };
     Command { args }
-}
-
-fn environment(process: &ProcessArgs, here: &Surroundings) -> Result<Vec<String>, Failure> {
-    super::exec::environment(&process.env_files, &process.env, here)
 }
 
 fn network_options(network: &NetworkArgs) -> Result<NetworkOptions, Failure> {

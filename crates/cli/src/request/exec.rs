@@ -3,7 +3,7 @@
 use ross_api::v1::CreateExecRequest;
 
 use super::Surroundings;
-use crate::args::ExecArgs;
+use crate::args::{ExecArgs, ProcessArgs};
 use crate::failure::Failure;
 use crate::value::{BadValue, each, env};
 
@@ -12,31 +12,32 @@ pub fn exec(args: &ExecArgs, here: &Surroundings) -> Result<CreateExecRequest, F
     let [container, cmd @ ..] = &args.words[..] else {
         return Err(Failure::Usage("exec needs a container and a command".to_owned()));
     };
+    let process = &args.process;
     Ok(CreateExecRequest {
         container: container.clone(),
         cmd: cmd.to_vec(),
-        env: environment(&args.env_files, &args.env, here)?,
-        working_dir: args.workdir.clone().unwrap_or_default(),
-        user: args.user.clone().unwrap_or_default(),
-        tty: args.tty,
-        attach_stdin: args.interactive && !args.detach,
+        env: environment(process, here)?,
+        working_dir: process.workdir.clone().unwrap_or_default(),
+        user: process.user.clone().unwrap_or_default(),
+        tty: process.tty,
+        attach_stdin: process.interactive && !args.detach,
         attach_stdout: !args.detach,
         attach_stderr: !args.detach,
         privileged: args.privileged,
     })
 }
 
-/// The variables of `files`, then those of `flags`; of one name the last counts.
-pub fn environment(files: &[String], flags: &[String], here: &Surroundings) -> Result<Vec<String>, Failure> {
+/// The variables of the files, then those of the flags; of one name the last counts.
+pub(super) fn environment(process: &ProcessArgs, here: &Surroundings) -> Result<Vec<String>, Failure> {
     let lookup = |key: &str| (here.variable)(key);
     let mut variables = Vec::new();
-    for path in files {
+    for path in &process.env_files {
         let content = here.file("--env-file", path)?;
         let file =
             env::file(&content, &lookup).map_err(|reason| BadValue::new("--env-file", path, reason))?;
         variables.extend(file);
     }
-    variables.extend(each("--env", flags, |text| env::flag(text, &lookup))?);
+    variables.extend(each("--env", &process.env, |text| env::flag(text, &lookup))?);
     Ok(env::merge(variables))
 }
 
@@ -46,7 +47,7 @@ mod tests {
 
     use super::*;
     use crate::args::{Cli, Command};
-    use crate::request::testing::surroundings;
+    use crate::request::surroundings::testing::surroundings;
 
     fn request(line: &str) -> CreateExecRequest {
         let cli = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));

@@ -12,8 +12,8 @@ use crate::failure::Failure;
 /// A kind of signal, and its name.
 type Named = (fn() -> SignalKind, &'static str);
 
-/// Those passed on, and what a signal is called.
-const PASSED_ON: [Named; 6] = [
+/// Those that ask a process to do something or to end, and what they are called.
+const CAUGHT: [Named; 6] = [
     (SignalKind::hangup, "HUP"),
     (SignalKind::interrupt, "INT"),
     (SignalKind::quit, "QUIT"),
@@ -21,9 +21,6 @@ const PASSED_ON: [Named; 6] = [
     (SignalKind::user_defined1, "USR1"),
     (SignalKind::user_defined2, "USR2"),
 ];
-
-/// Those that end a session on a raw terminal, where keys raise none: somebody wants this process gone.
-const LEAVE: [Named; 2] = [(SignalKind::hangup, "HUP"), (SignalKind::terminate, "TERM")];
 
 /// Signals caught from its making on, and kept until they are asked for.
 #[derive(Debug, Default)]
@@ -37,24 +34,15 @@ impl Signals {
         Self::default()
     }
 
-    /// Catches those to pass on.
-    pub fn to_pass_on() -> Result<Self, Failure> {
-        Self::catch(&PASSED_ON)
-    }
-
-    /// Catches those that tell a process on a raw terminal to leave.
-    pub fn to_leave() -> Result<Self, Failure> {
-        Self::catch(&LEAVE)
-    }
-
-    fn catch(kinds: &[Named]) -> Result<Self, Failure> {
-        let catch = |(kind, name): &Named| {
+    /// Catches all that would end this process, be it to pass them on or to put the terminal back before it leaves.
+    pub fn catch() -> Result<Self, Failure> {
+        let catch = |(kind, name): Named| {
             let kind = kind();
             let signal =
                 signal(kind).map_err(|source| Failure::Stream { what: "cannot catch signals", source })?;
-            Ok((signal, kind, *name))
+            Ok((signal, kind, name))
         };
-        Ok(Self { caught: kinds.iter().map(catch).collect::<Result<_, Failure>>()? })
+        Ok(Self { caught: CAUGHT.into_iter().map(catch).collect::<Result<_, Failure>>()? })
     }
 
     /// The next one caught; never, when none is.

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::*;
 use crate::args::{Cli, Command as Typed, ContainerCommand};
-use crate::request::testing::surroundings;
+use crate::request::surroundings::testing::surroundings;
 
 fn request(line: &str) -> Result<CreateContainerRequest, String> {
     let words = shell_words(line);

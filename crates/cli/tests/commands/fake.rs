@@ -28,6 +28,8 @@ pub struct Script {
     pub exit_code: i32,
     /// The signal that ends it; it ends by itself when empty.
     pub ends_on: &'static str,
+    /// How many lines its log has.
+    pub log_lines: usize,
 }
 
 /// The daemon.
@@ -76,14 +78,24 @@ impl Fake {
         self.calls.lock().unwrap().push(call.into());
     }
 
+    /// That `object` is unknown, as is everything called `missing`.
+    fn find(object: &str) -> Result<(), Status> {
+        if object != "missing" {
+            return Ok(());
+        }
+        let mut status = Status::not_found("No such object: missing");
+        status.metadata_mut().insert("ross-reason", "not-found".parse().unwrap());
+        Err(status)
+    }
+
     /// Plays the process once it is started.
     fn play(&self, input: mpsc::Receiver<bytes::Bytes>) -> Answers<AttachOutput> {
         use attach_output::{Attached, Data, Message};
         let (fake, mut input) = (self.clone(), input);
         let (answers, queue) = mpsc::channel(64);
         tokio::spawn(async move {
-            let send =
-                async |message| answers.send(Ok(AttachOutput { message: Some(message) })).await.unwrap();
+            // The client may have left.
+            let send = async |message| drop(answers.send(Ok(AttachOutput { message: Some(message) })).await);
             send(Message::Attached(Attached {})).await;
             fake.started.subscribe().wait_for(|started| *started).await.unwrap();
             for (to_stderr, text) in &fake.script.output {
@@ -186,9 +198,10 @@ service! {
 
         async fn remove_container(
             &self,
-            _: Request<RemoveContainerRequest>,
+            request: Request<RemoveContainerRequest>,
         ) -> Result<Response<RemoveContainerResponse>, Status> {
             self.called("remove");
+            Self::find(&request.get_ref().container)?;
             Ok(Response::new(RemoveContainerResponse {}))
         }
 
@@ -242,12 +255,53 @@ service! {
             let mut messages = request.into_inner();
             let first = messages.message().await?.and_then(|input| input.message);
             let Some(attach_input::Message::Start(start)) = first else { panic!("{first:?}") };
-            self.called(format!("attach {}", if start.stdin { "with stdin" } else { "without stdin" }));
+            let output = if start.stdout && start.stderr { "" } else { " or output" };
+            self.called(format!("attach {} stdin{output}", if start.stdin { "with" } else { "without" }));
             let input = collect(messages, |input| match input.message {
                 Some(attach_input::Message::Stdin(bytes)) => Some(bytes),
                 _ => None,
             });
             Ok(Response::new(self.play(input)))
+        }
+
+        async fn list_containers(
+            &self,
+            request: Request<ListContainersRequest>,
+        ) -> Result<Response<ListContainersResponse>, Status> {
+            let ListContainersRequest { all, limit, filters, .. } = request.into_inner();
+            let filters: Vec<String> =
+                filters.iter().map(|filter| format!(" {}={}", filter.key, filter.values.join("|"))).collect();
+            self.called(format!("list all={all} limit={limit}{}", filters.concat()));
+            let container = ContainerSummary { id: "cafe".repeat(16), ..ContainerSummary::default() };
+            Ok(Response::new(ListContainersResponse { containers: vec![container] }))
+        }
+
+        async fn inspect_container(
+            &self,
+            _: Request<InspectContainerRequest>,
+        ) -> Result<Response<InspectContainerResponse>, Status> {
+            self.called("inspect");
+            let summary = ContainerSummary { id: "cafe".to_owned(), ..ContainerSummary::default() };
+            let config = CreateContainerRequest { open_stdin: true, ..CreateContainerRequest::default() };
+            Ok(Response::new(InspectContainerResponse {
+                summary: Some(summary),
+                config: Some(config),
+                ..InspectContainerResponse::default()
+            }))
+        }
+
+        async fn get_logs(
+            &self,
+            request: Request<GetLogsRequest>,
+        ) -> Result<Response<Self::GetLogsStream>, Status> {
+            let GetLogsRequest { follow, tail, .. } = request.into_inner();
+            self.called(format!("logs follow={follow} tail={tail:?}"));
+            let entries = (0..self.script.log_lines).map(|line| {
+                let stream = if line % 2 == 0 { OutputStream::Stdout } else { OutputStream::Stderr };
+                let line = bytes::Bytes::from(format!("line {line}\n"));
+                Ok(LogEntry { stream: stream.into(), line, ..LogEntry::default() })
+            });
+            Ok(Response::new(Box::pin(futures_util::stream::iter(entries))))
         }
     }
     unexpected {
@@ -256,9 +310,6 @@ service! {
         pause_container: PauseContainerRequest => PauseContainerResponse,
         unpause_container: UnpauseContainerRequest => UnpauseContainerResponse,
         rename_container: RenameContainerRequest => RenameContainerResponse,
-        list_containers: ListContainersRequest => ListContainersResponse,
-        inspect_container: InspectContainerRequest => InspectContainerResponse,
-        get_logs: GetLogsRequest => Self::GetLogsStream,
         inspect_exec: InspectExecRequest => InspectExecResponse,
         resize_container: ResizeContainerRequest => ResizeContainerResponse,
         stats_container: StatsContainerRequest => Self::StatsContainerStream,
@@ -293,13 +344,37 @@ service! {
             let events = events.map(|event| Ok(PullImageResponse { event: Some(event) }));
             Ok(Response::new(Box::pin(futures_util::stream::iter(events))))
         }
+
+        async fn load_images(
+            &self,
+            request: Request<Streaming<LoadImagesRequest>>,
+        ) -> Result<Response<LoadImagesResponse>, Status> {
+            self.called("load");
+            let mut chunks = request.into_inner();
+            let mut length = 0;
+            while let Some(LoadImagesRequest { chunk }) = chunks.message().await? {
+                length += chunk.len();
+            }
+            if length == 0 {
+                return Err(Status::invalid_argument("the archive is empty"));
+            }
+            let images = vec![load_images_response::Loaded { id: format!("{length} bytes"), references: vec![] }];
+            Ok(Response::new(LoadImagesResponse { images }))
+        }
+
+        async fn remove_image(
+            &self,
+            request: Request<RemoveImageRequest>,
+        ) -> Result<Response<RemoveImageResponse>, Status> {
+            self.called("remove-image");
+            Self::find(&request.get_ref().image)?;
+            Ok(Response::new(RemoveImageResponse::default()))
+        }
     }
     unexpected {
         list_images: ListImagesRequest => ListImagesResponse,
         push_image: PushImageRequest => Self::PushImageStream,
         build_image: Streaming<BuildImageRequest> => Self::BuildImageStream,
-        load_images: Streaming<LoadImagesRequest> => LoadImagesResponse,
-        remove_image: RemoveImageRequest => RemoveImageResponse,
         tag_image: TagImageRequest => TagImageResponse,
         search_images: SearchImagesRequest => SearchImagesResponse,
     }
