@@ -1,21 +1,16 @@
 //! Start, end, signals, waits, and what a daemon that comes back finds.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 
 use ross_shim::client::{LaunchSpec, ShimClient, launch};
 use ross_shim::config::ShimConfig;
 use ross_shim::exit_record::ExitRecord;
-use ross_shim::protocol::{
-    Backpressure, Request, Response, Status, Streams, append, decode, preamble, split_frame,
-};
+use ross_shim::protocol::{Backpressure, Status, Streams};
 use ross_types::ErrorKind;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
-use crate::harness::{BINARY, Bundle, DEADLINE, Shim, exec, in_own_world, see_until, soon};
+use crate::harness::{BINARY, Bundle, Shim, exec, in_own_world, see_until, soon};
 
 #[test]
 fn runs_logs_and_ends() {
@@ -149,44 +144,6 @@ fn pause_and_resume() {
         soon(shim.client.signal(None, 9)).await.unwrap();
         assert_eq!(shim.wait().await.code, 137);
         shim.shutdown().await;
-    });
-}
-
-/// What is asked for together with the end must not be begun, to be left without a shim.
-#[test]
-fn nothing_begins_in_a_shim_that_leaves() {
-    in_own_world(async || {
-        let shim = Bundle::new(&["/bin/sleep", "1000"]).launch().await;
-        let [mut last, mut late] = [(); 2].map(|()| UnixStream::connect(shim.path("shim.sock")).unwrap());
-        for socket in [&mut last, &mut late] {
-            socket.set_read_timeout(Some(DEADLINE)).unwrap();
-            socket.write_all(&preamble()).unwrap();
-            socket.read_exact(&mut preamble()).unwrap();
-        }
-        // It has looked after both greetings once this is answered: what they send next comes in that order, and both
-        // are there before it looks again.
-        soon(shim.client.state()).await.unwrap();
-        let process = Pid::from_raw(shim.pid).unwrap();
-        kill_process(process, Signal::STOP).unwrap();
-        for (socket, request) in [(&mut last, Request::Shutdown), (&mut late, Request::Start { size: None })]
-        {
-            let mut frame = Vec::new();
-            append(&mut frame, &request).unwrap();
-            socket.write_all(&frame).unwrap();
-        }
-        kill_process(process, Signal::CONT).unwrap();
-        let mut answers = [Vec::new(), Vec::new()];
-        for (socket, answer) in [last, late].iter_mut().zip(&mut answers) {
-            // A shim that left has closed what it did not read.
-            let _ = socket.read_to_end(answer);
-        }
-        let (said, _) = split_frame(&answers[0]).unwrap().unwrap();
-        assert_eq!(decode::<Response>(said), Ok(Response::Ok));
-        if let Some((said, _)) = split_frame(&answers[1]).unwrap() {
-            let said = decode::<Response>(said).unwrap();
-            assert!(matches!(said, Response::Error { .. }), "{said:?}");
-        }
-        assert!(!shim.cgroup().exists(), "it was begun");
     });
 }
 
