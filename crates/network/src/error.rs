@@ -36,6 +36,11 @@ impl Error {
         Self { kind, text: operation.into(), source: Some(Box::new(source)) }
     }
 
+    /// `operation` went on to its end, whatever of it failed.
+    pub(crate) fn unless_none(operation: impl Into<String>, failures: Vec<Self>) -> Result<(), Self> {
+        if failures.is_empty() { Ok(()) } else { Err(Self::several(operation, failures)) }
+    }
+
     /// `operation` went on to its end, and these steps of it failed.
     pub(crate) fn several(operation: impl Into<String>, failures: Vec<Self>) -> Self {
         let kind = failures.first().map_or(ErrorKind::Internal, |first| first.kind);

@@ -91,6 +91,11 @@ impl Fabric {
         self.pins().join(container.as_str())
     }
 
+    fn make_pins_folder(&self) -> Result<(), Error> {
+        let pins = self.pins();
+        fs::create_dir_all(&pins).map_err(|error| Error::io(format!("create {}", pins.display()), error))
+    }
+
     fn enter(&self) -> RwLockReadGuard<'_, ()> {
         self.gate.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,7 +127,7 @@ impl Fabric {
             Err(error) => {
                 // A bridge without its rules would be open to everybody.
                 if self.ledger.records().iter().all(|record| record.mode != NetworkMode::Bridge)
-                    && let Err(failure) = self.undo_bridge(host)
+                    && let Err(failure) = self.undo_bridge(host, Firewall::uninstall_if_ours)
                 {
                     tracing::warn!(?failure, "left behind by a bridge that could not be made");
                 }
@@ -142,8 +147,7 @@ impl Fabric {
             leased: records.iter().find_map(leased_subnet),
             name_servers: &name_servers,
         };
-        fs::create_dir_all(self.pins())
-            .map_err(|error| Error::io(format!("create {}", self.pins().display()), error))?;
+        self.make_pins_folder()?;
         let bridge = bridge::ensure(host, &wanted)?;
         let guarded = forwarding::guarded(&self.config.state, host, &bridge.name)?;
         // The rules come before the first packet: nothing is linked to a new bridge, and nothing forwarded, yet.
@@ -169,14 +173,25 @@ impl Fabric {
             return Ok(());
         }
         *known = None;
-        // The rules go last: until then nothing gets through.
-        [self.undo_bridge(&mut host), self.firewall.uninstall()].into_iter().collect()
+        self.undo_bridge(&mut host, Firewall::uninstall)
     }
 
-    fn undo_bridge(&self, host: &mut RouteSocket) -> Result<(), Error> {
+    /// The bridge goes last, when nothing is on it any more: by it a later process knows that there is something to undo.
+    fn undo_bridge(
+        &self,
+        host: &mut RouteSocket,
+        uninstall: fn(&Firewall) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let name = &self.config.bridge;
-        let restored = forwarding::restore(&self.config.state, host, name);
-        [restored, bridge::remove(host, name, &self.owner)].into_iter().collect()
+        let failures: Vec<Error> = [
+            forwarding::restore(&self.config.state, host, name).err(),
+            uninstall(&self.firewall).err(),
+            bridge::remove(host, name, &self.owner).err(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        Error::unless_none("take down the default bridge", failures)
     }
 }
 

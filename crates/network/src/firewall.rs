@@ -156,6 +156,12 @@ impl Firewall {
         Ok(())
     }
 
+    /// Removes the table, if this process wrote it.
+    pub(crate) fn uninstall_if_ours(&self) -> Result<(), Error> {
+        let ours = self.state().layout.is_some();
+        if ours { self.uninstall() } else { Ok(()) }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -122,7 +122,7 @@ pub struct EndpointRequest {
 }
 
 /// A container's place on the network, ready before its first process starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Where the namespace is pinned; `None` is the host's own.
     pub netns: Option<PathBuf>,

@@ -62,16 +62,24 @@ impl ExitRecord {
     /// When the file cannot be written; what was at `path` is then still there.
     pub fn write(&self, path: &Path, durable: bool) -> io::Result<()> {
         let temporary = path.with_extension("tmp");
-        let mut file = File::create(&temporary)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        if durable {
-            file.sync_all()?;
-        }
-        fs::rename(&temporary, path)?;
+        self.write_new(&temporary, durable).and_then(|()| fs::rename(&temporary, path)).inspect_err(
+            |_| {
+                // The first failure is the one to tell.
+                let _ = fs::remove_file(&temporary);
+            },
+        )?;
         if let Some(directory) = path.parent().filter(|_| durable) {
             File::open(directory)?.sync_all()?;
         }
         Ok(())
+    }
+}
+
+impl ExitRecord {
+    fn write_new(&self, path: &Path, durable: bool) -> io::Result<()> {
+        let mut file = File::create(path)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        if durable { file.sync_all() } else { Ok(()) }
     }
 }
 
@@ -128,6 +136,10 @@ mod tests {
             assert_eq!(ExitRecord::read(&path).unwrap().as_ref(), Some(&record));
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let taken = dir.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        record.write(&taken, true).unwrap_err();
+        assert!(!dir.path().join("taken.tmp").exists(), "a record that got no place is left");
         fs::write(&path, r#"{"version":9}"#).unwrap();
         assert!(ExitRecord::read(&path).is_err());
     }

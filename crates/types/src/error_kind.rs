@@ -39,6 +39,30 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    const ALL: [Self; 15] = [
+        Self::InvalidArgument,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::FailedPrecondition,
+        Self::Unauthenticated,
+        Self::PermissionDenied,
+        Self::ResourceExhausted,
+        Self::Unavailable,
+        Self::DeadlineExceeded,
+        Self::Cancelled,
+        Self::DataLoss,
+        Self::Unimplemented,
+        Self::CannotExecute,
+        Self::ProgramNotFound,
+        Self::Internal,
+    ];
+
+    /// The kind with this [`reason`](Self::reason); one that this build does not know is `Internal`.
+    #[must_use]
+    pub fn from_reason(reason: &str) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.reason() == reason).unwrap_or(Self::Internal)
+    }
+
     /// The numeric gRPC status code (`google.rpc.Code`).
     #[must_use]
     pub fn grpc_code(self) -> i32 {
@@ -107,5 +131,21 @@ impl ErrorKind {
             Self::ProgramNotFound => "program-not-found",
             Self::Internal => "internal",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_travel() {
+        for (place, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(ErrorKind::from_reason(kind.reason()), kind);
+            // The list is in the order of the enum and ends with its last variant: it lacks none.
+            assert_eq!(kind as usize, place);
+        }
+        assert_eq!(ErrorKind::ALL.last(), Some(&ErrorKind::Internal));
+        assert_eq!(ErrorKind::from_reason("from the future"), ErrorKind::Internal);
     }
 }

@@ -150,11 +150,6 @@ impl Fabric {
         Ok(())
     }
 
-    fn make_pins_folder(&self) -> Result<(), Error> {
-        let pins = self.pins();
-        fs::create_dir_all(&pins).map_err(|error| Error::io(format!("create {}", pins.display()), error))
-    }
-
     fn record(&self, lease: &Lease) -> Result<(), Error> {
         Ok(self.config.records.put_endpoint(&lease.record)?)
     }
@@ -164,16 +159,7 @@ fn empty_record(request: &EndpointRequest) -> EndpointRecord {
     EndpointRecord {
         container: request.container.clone(),
         mode: request.mode.clone(),
-        endpoint: Endpoint {
-            netns: None,
-            address: None,
-            gateway: None,
-            mac: None,
-            ports: Vec::new(),
-            hosts_file: String::new(),
-            resolv_conf: String::new(),
-            interface: None,
-        },
+        endpoint: Endpoint::default(),
         host_link: None,
     }
 }

@@ -24,16 +24,18 @@ impl Fabric {
         self.drain();
         failures.extend(self.remove_retired().err());
         failures.extend(self.repair(&records).err());
-        if failures.is_empty() { Ok(()) } else { Err(Error::several("reconcile networks", failures)) }
+        Error::unless_none("reconcile networks", failures)
     }
 
     /// For an orderly end: what is shared goes when nobody uses it.
     pub(crate) fn close(&self) -> Result<(), Error> {
         let _alone = self.enter_alone();
         self.drain();
-        self.remove_retired()?;
-        let used = self.ledger.records().iter().any(|record| record.mode == NetworkMode::Bridge);
-        if used { Ok(()) } else { self.remove_bridge() }
+        let mut failures: Vec<Error> = self.remove_retired().err().into_iter().collect();
+        if self.ledger.records().iter().all(|record| record.mode != NetworkMode::Bridge) {
+            failures.extend(self.remove_bridge().err());
+        }
+        Error::unless_none("close networks", failures)
     }
 
     fn repair(&self, records: &[EndpointRecord]) -> Result<(), Error> {
@@ -42,11 +44,11 @@ impl Fabric {
         }
         let mut host = Self::host_socket()?;
         *self.known_bridge() = None;
-        self.bridge(&mut host)?;
+        let repaired = self.bridge(&mut host).map(drop);
         for record in records {
             self.hold_ports(&record.container);
         }
-        Ok(())
+        repaired
     }
 
     /// Binds the ports of a lease from an earlier process again. One that was taken meanwhile stays published.
@@ -72,13 +74,14 @@ impl Fabric {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             result => result.map_err(failed)?,
         };
+        let mut failures = Vec::new();
         for entry in entries {
             let path = entry.map_err(failed)?.path();
             if !records.iter().any(|record| record.endpoint.netns.as_ref() == Some(&path)) {
-                namespace::unpin(&path)?;
+                failures.extend(namespace::unpin(&path).err());
             }
         }
-        Ok(())
+        Error::unless_none("remove namespaces of nobody", failures)
     }
 
     /// Removes links that are named like ours, sit on our bridge and belong to no lease.

@@ -84,7 +84,10 @@ impl Fabric {
         if links.is_empty() {
             return Ok(());
         }
-        veth::remove_all(&mut Self::host_socket()?, &links, self.retired_group)
+        Self::host_socket()
+            .and_then(|mut host| veth::remove_all(&mut host, &links, self.retired_group))
+            // The next one tries again.
+            .inspect_err(|_| self.retired_links().extend(links))
     }
 
     /// Hands a link, by its host end, to [`Fabric::remove_retired`].

@@ -57,7 +57,9 @@ impl Fabric {
         if let Some(ready) = found {
             self.discard(ready);
         }
-        self.ledger.lease_address(bridge.subnet, Some(address)).map(drop)
+        self.ledger.lease_address(bridge.subnet, Some(address))?;
+        // Who had it last may still answer for it until its link is gone. What is given out in order has had time.
+        self.remove_retired().inspect_err(|_| self.ledger.give_back_address(address))
     }
 
     /// Fills the stock. What fails is left to the next acquire, which will say so.

@@ -150,7 +150,11 @@ impl NetlinkSocket {
                             refusal.get_or_insert(error);
                         }
                     }
-                    NLMSG_DONE => open -= 1,
+                    NLMSG_DONE => {
+                        open -= 1;
+                        // A dump that failed half-way ends with the reason.
+                        refusal = refusal.or(answer.refusal());
+                    }
                     _ => answers.push(answer.whole.to_vec()),
                 }
             }

@@ -92,6 +92,28 @@ fn a_failure_leaves_nothing() {
     });
 }
 
+/// The step after the rules fails: they are gone again, too.
+#[test]
+fn a_host_that_cannot_forward_is_left_as_it_was() {
+    in_own_world(|world| {
+        let off = world.state.path().join("off");
+        fs::write(&off, "0\n").unwrap();
+        let switch = "/proc/sys/net/ipv4/ip_forward";
+        run(&format!("mount --bind {} {switch}", off.display()));
+        run(&format!("mount -o remount,bind,ro {switch}"));
+        let networks = world.open();
+        let error = world.wait(networks.acquire(request(1, NetworkMode::Bridge))).unwrap_err();
+        assert!(error.to_string().contains("ip_forward"), "{error}");
+        world.assert_untouched();
+        assert!(!world.state.path().join("forwarding").exists());
+        run(&format!("umount {switch}"));
+        world.acquire(&networks, request(1, NetworkMode::Bridge));
+        world.release(&networks, 1);
+        world.wait(networks.close()).unwrap();
+        world.assert_untouched();
+    });
+}
+
 #[test]
 fn modes() {
     in_own_world(|world| {
@@ -407,38 +429,5 @@ fn a_stock_is_used_refilled_and_drained() {
         }
         world.wait(networks.close()).unwrap();
         world.assert_untouched();
-    });
-}
-
-/// Prints what one endpoint costs; run it alone with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn cost_of_an_endpoint() {
-    in_own_world(|world| {
-        for stock in [0, 4] {
-            let networks = world.open();
-            networks.keep_ready(stock);
-            let (mut acquired, mut released) = (Vec::new(), Vec::new());
-            for round in 0..60_u8 {
-                let request = with_ports(round, vec![port(None, 8080, 80, Protocol::Tcp)]);
-                let start = std::time::Instant::now();
-                world.acquire(&networks, request);
-                acquired.push(start.elapsed());
-                world.until(|| stock == 0 || links("rv").len() > stock);
-                let start = std::time::Instant::now();
-                world.wait(networks.release(&id(round))).unwrap();
-                released.push(start.elapsed());
-                world.wait(networks.settle()).unwrap();
-            }
-            for (what, mut times) in [("acquire", acquired.split_off(5)), ("release", released.split_off(5))]
-            {
-                times.sort();
-                println!(
-                    "{what}, {stock} in stock: median {:?}, min {:?}, max {:?}",
-                    times[27], times[0], times[54]
-                );
-            }
-            world.wait(networks.close()).unwrap();
-        }
     });
 }

@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use ross_network::{
     DnsOptions, Endpoint, EndpointRecord, EndpointRequest, NetworkConfig, NetworkMode, NetworkRecords,
     Networks, PortMapping, Protocol, RecordsError,
 };
 use ross_types::{ContainerId, ErrorKind};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
+use rustix::thread::UnshareFlags;
 
 /// The host's address on the uplink.
 pub const UPLINK: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
@@ -69,23 +69,14 @@ pub struct World {
     runtime: tokio::runtime::Runtime,
 }
 
-/// Runs `test` in a world of its own, or says why that cannot be.
+/// Runs `test` in a world of its own.
 pub fn in_own_world(test: impl FnOnce(&World) + Send + 'static) {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: network and mount namespaces need root");
-        return;
-    }
+    assert!(rustix::process::geteuid().is_root(), "network and mount namespaces need root");
     for program in ["nft", "ip"] {
-        if Command::new(program).arg("-V").output().is_err() {
-            eprintln!("skipped: the program {program} is not installed");
-            return;
-        }
+        assert!(Command::new(program).arg("-V").output().is_ok(), "the program {program} is not installed");
     }
     // A failed assertion panics the thread, and join hands it on; the namespaces go with the thread either way.
-    let thread = thread::spawn(move || match World::make() {
-        Ok(world) => test(&world),
-        Err(error) => eprintln!("skipped: cannot make namespaces: {error}"),
-    });
+    let thread = thread::spawn(move || test(&World::make().unwrap()));
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
@@ -93,9 +84,9 @@ pub fn in_own_world(test: impl FnOnce(&World) + Send + 'static) {
 
 impl World {
     fn make() -> io::Result<Self> {
-        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
-        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-        mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+        ross_sys::ns::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWNS)?;
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+        mount("tmpfs", "/run", "tmpfs", MountFlags::empty(), None)?;
         run("ip link set lo up");
         run("ip netns add outside");
         run("ip link add up0 type veth peer name out0 netns outside");
@@ -329,5 +320,5 @@ pub fn address(endpoint: &Endpoint) -> Ipv4Addr {
 
 /// Hides `program` in this world.
 pub fn hide(program: &Path) {
-    mount(Some("/dev/null"), program, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+    mount_bind("/dev/null", program).unwrap();
 }

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
+use ross_types::ErrorKind;
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::ClientError;
-use crate::protocol::{self, FrameError, PREAMBLE_LEN, Request, Response, kind_from_reason};
+use crate::protocol::{self, FrameError, PREAMBLE_LEN, Request, Response};
 
 /// The longest path that fits `sockaddr_un` with its terminator (`unix(7)`).
 const MAX_SOCKET_PATH: usize = 107;
@@ -60,7 +61,7 @@ impl Connection {
         let payload = self.reader.frame().await?.ok_or_else(|| self.reader.lost(eof()))?;
         match protocol::decode(&payload).map_err(|source| self.reader.protocol(source))? {
             Response::Error { kind, text } => {
-                Err(ClientError::Refused { kind: kind_from_reason(&kind), text })
+                Err(ClientError::Refused { kind: ErrorKind::from_reason(&kind), text })
             }
             response => Ok(response),
         }

@@ -117,7 +117,7 @@ impl ShimClient {
     /// Connects to the streams of the container or an exec. Before `start`, nothing of the output is missed.
     ///
     /// # Errors
-    /// When there is no such exec, or it ended.
+    /// When there is no such exec. For one that ended, its end is all there is to read.
     pub async fn attach(&self, request: AttachRequest) -> Result<AttachStream, ClientError> {
         let mut connection = self.connection().await?;
         match connection.call(&Request::Attach(request)).await? {
@@ -137,7 +137,7 @@ impl ShimClient {
     /// Closes stdin of the container, or of `exec`, once what was sent is written.
     ///
     /// # Errors
-    /// When it does not run.
+    /// When there is no such exec.
     pub async fn close_stdin(&self, exec: Option<&str>) -> Result<(), ClientError> {
         self.done(&Request::CloseStdin { exec: exec.map(str::to_owned) }).await
     }

@@ -1,10 +1,11 @@
 //! An attached connection: output and the end one way, input the other.
 
 use bytes::Bytes;
+use ross_types::ErrorKind;
 
 use super::ClientError;
 use super::connection::{Connection, Reader, Writer};
-use crate::protocol::{self, Exit, InputFrame, OutputFrame, Stream, TerminalSize, kind_from_reason};
+use crate::protocol::{self, Exit, InputFrame, OutputFrame, Stream, TerminalSize};
 
 /// How much input goes into one frame.
 const INPUT_CHUNK: usize = 64 << 10;
@@ -34,7 +35,8 @@ pub struct AttachStream {
 #[derive(Debug)]
 pub struct AttachReader(Reader);
 
-/// The writing side of an [`AttachStream`].
+/// The writing side of an [`AttachStream`]. A call that is dropped before it is done may have sent half a message:
+/// nothing can be written after it.
 #[derive(Debug)]
 pub struct AttachWriter(Writer);
 
@@ -96,7 +98,7 @@ impl AttachReader {
             }
             OutputFrame::Exited(exit) => Ok(Some(AttachEvent::Exited(exit))),
             OutputFrame::Error { kind, text } => {
-                Err(ClientError::Refused { kind: kind_from_reason(&kind), text })
+                Err(ClientError::Refused { kind: ErrorKind::from_reason(&kind), text })
             }
         }
     }

@@ -69,14 +69,14 @@ impl LogWriter {
         self.time.clear();
         append_time(&mut self.time, unix_nanos);
         while !bytes.is_empty() {
-            let held = self.parts[index(stream)].len();
+            let held = self.parts[stream.index()].len();
             let room = MAX_PART - held;
             let window = &bytes[..bytes.len().min(room)];
             let (line, newline, used) = match window.iter().position(|byte| *byte == b'\n') {
                 Some(at) => (&window[..at], true, at + 1),
                 None if window.len() == room => (window, false, room),
                 None => {
-                    self.parts[index(stream)].extend_from_slice(window);
+                    self.parts[stream.index()].extend_from_slice(window);
                     return;
                 }
             };
@@ -85,13 +85,13 @@ impl LogWriter {
                 self.entry(stream, line, true);
                 continue;
             }
-            let mut part = std::mem::take(&mut self.parts[index(stream)]);
+            let mut part = std::mem::take(&mut self.parts[stream.index()]);
             part.extend_from_slice(line);
             // A character is not torn apart, unless what ends the part is none.
             let whole = if newline { part.len() } else { part.len() - torn_tail(&part) };
             self.entry(stream, &part[..whole], newline);
             part.drain(..whole);
-            self.parts[index(stream)] = part;
+            self.parts[stream.index()] = part;
         }
     }
 
@@ -110,7 +110,7 @@ impl LogWriter {
         self.time.clear();
         append_time(&mut self.time, unix_nanos);
         for stream in [Stream::Stdout, Stream::Stderr] {
-            let part = std::mem::take(&mut self.parts[index(stream)]);
+            let part = std::mem::take(&mut self.parts[stream.index()]);
             if !part.is_empty() {
                 self.entry(stream, &part, false);
             }
@@ -251,13 +251,6 @@ fn torn_tail(part: &[u8]) -> usize {
         return if needed > back { back } else { 0 };
     }
     0
-}
-
-fn index(stream: Stream) -> usize {
-    match stream {
-        Stream::Stdout => 0,
-        Stream::Stderr => 1,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The messages. Append to the enums and never reorder them: a shim may be older than its daemon.
 
-use ross_types::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 /// What a client asks of the shim.
@@ -72,7 +71,7 @@ pub enum Response {
     Exited(Exit),
     /// It was not done.
     Error {
-        /// [`ErrorKind::reason`]; see [`kind_from_reason`].
+        /// [`ErrorKind::reason`](ross_types::ErrorKind::reason).
         kind: String,
         /// Why, as a lower-case fragment.
         text: String,
@@ -94,7 +93,7 @@ pub enum OutputFrame<'a> {
     Exited(Exit),
     /// The shim gives this connection up. The last frame.
     Error {
-        /// [`ErrorKind::reason`].
+        /// [`ErrorKind::reason`](ross_types::ErrorKind::reason).
         kind: String,
         /// Why.
         text: String,
@@ -188,6 +187,14 @@ impl Stream {
             Self::Stderr => "stderr",
         }
     }
+
+    /// Its place where both are kept.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Stdout => 0,
+            Self::Stderr => 1,
+        }
+    }
 }
 
 /// The size of a terminal in characters.
@@ -255,46 +262,4 @@ pub struct ExecState {
     pub pid: i32,
     /// How it ended.
     pub exit: Option<Exit>,
-}
-
-/// The kind whose [`ErrorKind::reason`] is `reason`; one that this build does not know is `Internal`.
-#[must_use]
-pub fn kind_from_reason(reason: &str) -> ErrorKind {
-    use ErrorKind::{
-        AlreadyExists, Cancelled, CannotExecute, DataLoss, DeadlineExceeded, FailedPrecondition, Internal,
-        InvalidArgument, NotFound, PermissionDenied, ProgramNotFound, ResourceExhausted, Unauthenticated,
-        Unavailable, Unimplemented,
-    };
-    [
-        InvalidArgument,
-        NotFound,
-        AlreadyExists,
-        FailedPrecondition,
-        Unauthenticated,
-        PermissionDenied,
-        ResourceExhausted,
-        Unavailable,
-        DeadlineExceeded,
-        Cancelled,
-        DataLoss,
-        Unimplemented,
-        CannotExecute,
-        ProgramNotFound,
-    ]
-    .into_iter()
-    .find(|kind| kind.reason() == reason)
-    .unwrap_or(Internal)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_travel() {
-        for kind in [ErrorKind::ProgramNotFound, ErrorKind::CannotExecute, ErrorKind::Internal] {
-            assert_eq!(kind_from_reason(kind.reason()), kind);
-        }
-        assert_eq!(kind_from_reason("from the future"), ErrorKind::Internal);
-    }
 }

@@ -17,5 +17,5 @@ pub use frame::{
 pub use fuzz::fuzz;
 pub use message::{
     AttachRequest, Backpressure, ContainerState, ExecRequest, ExecState, Exit, InputFrame, OutputFrame,
-    Request, Response, Status, Stream, Streams, TerminalSize, kind_from_reason,
+    Request, Response, Status, Stream, Streams, TerminalSize,
 };

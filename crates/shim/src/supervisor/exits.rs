@@ -30,6 +30,7 @@ impl Supervisor {
             session.ended = Some(Exit { started_at: session.started_at, finished_at, ..exit });
             session.deadline = Some(Instant::now() + OUTPUT_PATIENCE);
             session.process = None;
+            // The end does not wait for clients.
             session.held = false;
             session.watch_outputs(&self.poll);
             let id = session.id;
@@ -57,8 +58,8 @@ impl Supervisor {
                 session.close_streams(&self.poll);
             }
         }
-        let overdue: Vec<u32> = self.sessions.iter().map(|session| session.id).collect();
-        for id in overdue {
+        let ids: Vec<u32> = self.sessions.iter().map(|session| session.id).collect();
+        for id in ids {
             self.finish_if_drained(id);
         }
     }

@@ -145,6 +145,11 @@ impl Supervisor {
             let text = format!("container {id} was started already");
             return Err(Failure::new(ErrorKind::FailedPrecondition, text));
         }
+        // Asked for while somebody else's `Shutdown` was answered.
+        if self.leaving {
+            let text = format!("the shim of container {id} is leaving");
+            return Err(Failure::new(ErrorKind::FailedPrecondition, text));
+        }
         let log = LogWriter::open(&self.config.log).map_err(|error| {
             let path = self.config.log.path.display();
             Failure::new(ErrorKind::Internal, format!("open the log {path}: {error}"))

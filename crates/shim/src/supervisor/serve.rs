@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ross_runtime::Container;
 use ross_sys::signalfd::Signals;
@@ -19,6 +19,9 @@ use crate::log::LogWriter;
 
 /// How many clients may be connected at once; more have to wait to be accepted.
 const MAX_CONNECTIONS: usize = 200;
+
+/// How long no connection is accepted after that failed, such as for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How much is read at once.
 pub(super) const READ_BUFFER: usize = 16 << 10;
@@ -42,6 +45,8 @@ pub(super) struct Supervisor {
     signals: Signals,
     listener: UnixListener,
     listener_watch: Watch,
+    /// Until when no connection is accepted, after one could not be.
+    accept_again: Option<Instant>,
     /// Where it listens.
     socket: PathBuf,
     own_log: PathBuf,
@@ -75,6 +80,7 @@ impl Supervisor {
             signals,
             listener,
             listener_watch: Watch::default(),
+            accept_again: None,
             socket,
             own_log,
         })
@@ -84,9 +90,11 @@ impl Supervisor {
     /// output, and whoever waits for an exec how that ended. Who goes away is owed nothing.
     pub(super) fn run(&mut self) -> io::Result<()> {
         while !self.leaving || self.owes() {
-            self.watch_listener()?;
-            let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
-            self.poll.wait(timeout)?;
+            let now = Instant::now();
+            let pause = self.accept_again.filter(|at| *at > now);
+            self.watch_listener(pause.is_none())?;
+            let next = self.next_deadline().into_iter().chain(pause).min();
+            self.poll.wait(next.map(|at| at.saturating_duration_since(now)))?;
             let mut index = 0;
             while let Some((token, flags)) = self.poll.event(index) {
                 self.dispatch(token, flags);
@@ -163,8 +171,9 @@ impl Supervisor {
             let socket = match self.listener.accept() {
                 Ok((socket, _)) => socket,
                 Err(error) if is_transient(&error) => return,
-                Err(error) => {
-                    self.note(&format!("accept a connection: {error}"));
+                Err(_) => {
+                    // The client waits in the queue, and would be reported again at once.
+                    self.accept_again = Some(Instant::now() + ACCEPT_PAUSE);
                     return;
                 }
             };
@@ -181,8 +190,9 @@ impl Supervisor {
         }
     }
 
-    fn watch_listener(&mut self) -> io::Result<()> {
-        let wanted = (!self.leaving && self.connections.len() < MAX_CONNECTIONS).then_some(EventFlags::IN);
+    fn watch_listener(&mut self, accepting: bool) -> io::Result<()> {
+        let room = !self.leaving && self.connections.len() < MAX_CONNECTIONS;
+        let wanted = (accepting && room).then_some(EventFlags::IN);
         self.listener_watch.set(&self.poll, &self.listener, Token::Listener, wanted)
     }
 

@@ -151,7 +151,7 @@ impl Session {
 
     /// Reads output into `buffer`; `None` when there is none at present.
     pub(super) fn read(&mut self, poll: &Poll, stream: Stream, buffer: &mut [u8]) -> Option<usize> {
-        let fd = self.outputs[index(stream)].as_ref()?;
+        let fd = self.outputs[stream.index()].as_ref()?;
         match rustix::io::read(fd, buffer) {
             Err(Errno::AGAIN | Errno::INTR) => None,
             // A terminal whose last user has gone answers EIO.
@@ -244,13 +244,13 @@ impl Session {
 
     fn close_output(&mut self, poll: &Poll, stream: Stream) {
         let _ = self.watch_output(poll, stream, None);
-        self.outputs[index(stream)] = None;
+        self.outputs[stream.index()] = None;
     }
 
     fn watch_output(&mut self, poll: &Poll, stream: Stream, wanted: Option<EventFlags>) -> io::Result<()> {
-        match &self.outputs[index(stream)] {
+        match &self.outputs[stream.index()] {
             Some(fd) => {
-                self.output_watches[index(stream)].set(poll, fd, Token::Output(self.id, stream), wanted)
+                self.output_watches[stream.index()].set(poll, fd, Token::Output(self.id, stream), wanted)
             }
             None => Ok(()),
         }
@@ -261,11 +261,4 @@ impl Session {
 pub(super) fn set_size(master: impl AsFd, size: TerminalSize) -> io::Result<()> {
     let size = Winsize { ws_row: size.rows, ws_col: size.cols, ws_xpixel: 0, ws_ypixel: 0 };
     Ok(tcsetwinsize(master, size)?)
-}
-
-fn index(stream: Stream) -> usize {
-    match stream {
-        Stream::Stdout => 0,
-        Stream::Stderr => 1,
-    }
 }

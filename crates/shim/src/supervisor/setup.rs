@@ -100,7 +100,7 @@ fn listen(dir: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Tells the launcher that the socket listens, and lets go of the pipe.
+/// Tells the launcher that the socket listens, and lets go of the pipe. Fails when there is no launcher any more.
 fn say_ready() -> io::Result<()> {
     rustix::io::write(rustix::stdio::stdout(), READY)?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;

@@ -11,6 +11,10 @@ const READS_PER_BATCH: usize = 4;
 /// A program is held up when this much waits for a client that asked for it.
 const HOLD_ABOVE: usize = 256 << 10;
 
+/// The rest of an ended program's output may make this much wait: more than is left of it in its pipes, which hold at
+/// most a mebibyte each. Beyond that it is of others, who hold the pipes and write on.
+const HOLD_ENDED_ABOVE: usize = 4 << 20;
+
 /// It goes on when no more than this waits.
 const RELEASE_BELOW: usize = 64 << 10;
 
@@ -128,9 +132,8 @@ impl Supervisor {
             }
         }
         let Some(session) = self.sessions.iter_mut().find(|session| session.id == id) else { return };
-        // What a program that ended left in its pipes is little, and the end does not wait for clients.
-        let held = session.ended.is_none()
-            && (most_queued > HOLD_ABOVE || (session.held && most_queued > RELEASE_BELOW));
+        let limit = if session.ended.is_none() { HOLD_ABOVE } else { HOLD_ENDED_ABOVE };
+        let held = most_queued > limit || (session.held && most_queued > RELEASE_BELOW);
         if held != session.held {
             session.held = held;
             session.watch_outputs(&self.poll);

@@ -2,28 +2,52 @@
 
 use std::fs;
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ross_shim::client::{AttachEvent, AttachStream, LaunchSpec, Launched, ShimBinary, ShimClient, launch};
 use ross_shim::config::{CONFIG_VERSION, LogConfig, ShimConfig};
 use ross_shim::exit_record::ExitRecord;
 use ross_shim::protocol::{AttachRequest, Backpressure, ExecRequest, Exit, Stream, Streams};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::thread::UnshareFlags;
 use serde_json::{Value, json};
 
 /// How long anything may take.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The shim that is tested: `ROSS_TEST_SHIM`, or the one that was built with the tests.
-pub static BINARY: LazyLock<ShimBinary> = LazyLock::new(|| {
-    let path = std::env::var("ROSS_TEST_SHIM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_ross-shim").to_owned());
-    ShimBinary::open(Path::new(&path)).unwrap()
-});
+const BUSYBOX: &str = "/bin/busybox";
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+pub static BINARY: LazyLock<ShimBinary> =
+    LazyLock::new(|| ShimBinary::open(Path::new(env!("CARGO_BIN_EXE_ross-shim"))).unwrap());
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// Runs `test` on a thread with mounts and a network of its own, and cgroup v2 in its usual place.
+pub fn in_own_world(test: impl AsyncFnOnce() + Send + 'static) {
+    assert!(rustix::process::geteuid().is_root(), "containers need root");
+    assert!(Path::new(BUSYBOX).exists(), "{BUSYBOX} is missing: install Debian's busybox-static");
+    let thread = thread::spawn(|| {
+        ross_sys::ns::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWNET).unwrap();
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+        if !Path::new(CGROUPS).join("cgroup.procs").exists() {
+            mount("none", CGROUPS, "cgroup2", MountFlags::empty(), None).unwrap();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(test());
+    });
+    // A failed assertion panics the thread: what it made is gone by then, and the failure is handed on.
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
 
 /// A container to be, and what its shim is told.
 pub struct Bundle {
@@ -37,6 +61,7 @@ pub struct Shim {
     pub bundle: Bundle,
     pub pid: i32,
     pub client: ShimClient,
+    process: OwnedFd,
 }
 
 /// What an attached client saw until the end.
@@ -51,17 +76,16 @@ impl Bundle {
     /// A container that runs `args`.
     pub fn new(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let id = format!("c{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let id = format!("ross-shim-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let rootfs = dir.path().join("rootfs");
         for directory in ["bin", "dev", "proc", "sys", "tmp"] {
             fs::create_dir_all(rootfs.join(directory)).unwrap();
         }
-        fs::copy("/bin/busybox", rootfs.join("bin/busybox")).unwrap();
+        fs::copy(BUSYBOX, rootfs.join("bin/busybox")).unwrap();
         for applet in ["sh", "cat", "sleep", "stty", "yes", "head", "seq", "grep", "echo", "true", "ls", "dd"]
         {
             symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
         }
-        let cgroup = std::env::var("ROSS_TEST_CGROUP").expect("the tests are run by `suite`");
         let spec = json!({
             "ociVersion": "1.2.0",
             "root": {"path": "rootfs"},
@@ -74,7 +98,7 @@ impl Bundle {
                  "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
             ],
             "linux": {
-                "cgroupsPath": format!("/{cgroup}/{id}"),
+                "cgroupsPath": format!("/{id}"),
                 "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}],
             },
         });
@@ -115,8 +139,8 @@ impl Bundle {
     pub async fn launch(self) -> Shim {
         fs::write(self.dir.path().join("config.json"), self.spec.to_string()).unwrap();
         let spec = LaunchSpec { config: &self.config, dir: self.dir.path(), root: self.dir.path() };
-        let Launched { pid, client, .. } = soon(launch(&BINARY, spec)).await.unwrap();
-        Shim { bundle: self, pid, client }
+        let launched = soon(launch(&BINARY, spec)).await.unwrap();
+        Shim::new(self, launched)
     }
 
     /// Launches its shim and starts it.
@@ -128,6 +152,11 @@ impl Bundle {
 }
 
 impl Shim {
+    pub fn new(bundle: Bundle, Launched { pid, client }: Launched) -> Self {
+        let process = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()).unwrap();
+        Self { bundle, pid, client, process }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.bundle.dir.path().join(name)
     }
@@ -175,8 +204,24 @@ impl Shim {
         assert_eq!(word, "", "the shim's own log");
         let states = fs::read_dir(&self.bundle.config.runtime_root).map_or(0, Iterator::count);
         assert_eq!(states, 0, "runtime state is left behind");
-        let cgroup = self.bundle.spec["linux"]["cgroupsPath"].as_str().unwrap();
-        assert!(!Path::new("/sys/fs/cgroup").join(&cgroup[1..]).exists(), "the cgroup is left behind");
+        assert!(!self.cgroup().exists(), "the cgroup is left behind");
+    }
+
+    pub fn cgroup(&self) -> PathBuf {
+        Path::new(CGROUPS).join(&self.bundle.config.id)
+    }
+}
+
+/// Does nothing after [`Shim::shutdown`], and everything after a failed assertion.
+impl Drop for Shim {
+    fn drop(&mut self) {
+        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        let cgroup = self.cgroup();
+        let _ = fs::write(cgroup.join("cgroup.kill"), "1");
+        let deadline = Instant::now() + DEADLINE;
+        while cgroup.exists() && fs::remove_dir(&cgroup).is_err() && Instant::now() < deadline {
+            thread::yield_now();
+        }
     }
 }
 
