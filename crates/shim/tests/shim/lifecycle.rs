@@ -1,16 +1,18 @@
 //! Start, end, signals, waits, and what a daemon that comes back finds.
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 
 use ross_shim::client::{LaunchSpec, ShimClient, launch};
 use ross_shim::config::ShimConfig;
 use ross_shim::exit_record::ExitRecord;
-use ross_shim::protocol::{Backpressure, Status, Streams};
+use ross_shim::protocol::{Backpressure, Request, Status, Streams, append, preamble};
 use ross_types::ErrorKind;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::process::Command;
 
-use crate::harness::{BINARY, Bundle, Shim, exec, in_own_world, see_until, soon};
+use crate::harness::{BINARY, Bundle, DEADLINE, Shim, exec, in_own_world, see_until, soon};
 
 #[test]
 fn runs_logs_and_ends() {
@@ -144,6 +146,34 @@ fn pause_and_resume() {
         soon(shim.client.signal(None, 9)).await.unwrap();
         assert_eq!(shim.wait().await.code, 137);
         shim.shutdown().await;
+    });
+}
+
+/// What is asked for beside the end must not be begun, to be left without a shim.
+#[test]
+fn nothing_begins_in_a_shim_that_leaves() {
+    in_own_world(async || {
+        let shim = Bundle::new(&["/bin/sleep", "1000"]).launch().await;
+        let late = soon(ShimClient::connect(&shim.path("shim.sock"))).await.unwrap();
+        // The shim stays for a client that has yet to read more than a socket holds.
+        let mut owed = UnixStream::connect(shim.path("shim.sock")).unwrap();
+        let mut requests = preamble().to_vec();
+        for _ in 0..100_000 {
+            append(&mut requests, &Request::State).unwrap();
+        }
+        owed.set_write_timeout(Some(DEADLINE)).unwrap();
+        owed.write_all(&requests).unwrap();
+        soon(shim.client.shutdown()).await.unwrap();
+        let refused = soon(late.start(None)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::FailedPrecondition, "{refused}");
+        assert!(!shim.cgroup().exists(), "it was begun");
+        drop(owed);
+        soon(async {
+            while late.state().await.is_ok() {
+                tokio::task::yield_now().await
+            }
+        })
+        .await;
     });
 }
 
