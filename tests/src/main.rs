@@ -1,4 +1,5 @@
-//! The end-to-end and conformance suites, as one program: `ross-tests [--list] [--bin DIR] [FILTER]...`
+//! The end-to-end and conformance suites, as one program: `ross-tests [--list] [--bin DIR] [--part N/M]
+//! [FILTER]...`
 //!
 //! A case declares what it needs. One whose needs this machine lacks is counted as skipped, with the reason, in the
 //! summary. After the cases the run looks for anything left behind and fails if it finds something.

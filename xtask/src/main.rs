@@ -27,7 +27,7 @@ usage: cargo xtask COMMAND
   build               release binaries into target/release; ross-shim and ross-runtime static
   bench [runtime|run|pull|memory]... [--vm] [--samples N] [--write]
                       ross against its peers from Debian, in one run
-  vm [--keep-disk] -- COMMAND...
+  vm [--keep-disk] [--seat N] -- COMMAND...
                       boot the test machine and run COMMAND in it
   tidy                check the rules of the house: floors, file sizes, //!, where unsafe may be
 ";

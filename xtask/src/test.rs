@@ -1,12 +1,16 @@
 //! `cargo xtask test`: unit tests, the crates' own integration tests, and the end-to-end suites, on the host in
 //! namespaces of their own, and the suites again in the test machine.
 
-use std::process::ExitCode;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::vm::{Disk, Machine};
 use crate::{binaries, host, isolate};
+
+/// Test machines at the same time, each with a part of the cases. Emulation keeps one core busy per machine.
+const MACHINES: usize = 2;
 
 /// `cargo xtask test [host|vm] [FILTER]...`: both places without a word.
 pub fn run(args: &[String]) -> Result<ExitCode> {
@@ -33,10 +37,9 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
         }
     }
     if place != Some("host") {
-        println!("\n== in the test machine: a stock kernel, pure cgroup v2");
-        let script = format!("{} --bin {} {}", suites.display(), bin.display(), filters.join(" "));
-        if Machine::prepare()?.run(&[script], Disk::Fresh)? != 0 {
-            failed.push("the test machine");
+        println!("\n== in test machines: a stock kernel, pure cgroup v2");
+        if !in_machines(&suites, &bin, filters)? {
+            failed.push("the test machines");
         }
     }
     if failed.is_empty() {
@@ -45,4 +48,32 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
     }
     println!("\nfailed: {}", failed.join(", "));
     Ok(ExitCode::FAILURE)
+}
+
+/// Runs the suites spread over test machines; whether all of them were green. What they say is printed in turn.
+fn in_machines(suites: &Path, bin: &Path, filters: &[String]) -> Result<bool> {
+    let own = std::env::current_exe().context("own path")?;
+    let mut machines = Vec::new();
+    for seat in 1..=MACHINES {
+        let script = format!(
+            "{} --bin {} --part {seat}/{MACHINES} {}",
+            suites.display(),
+            bin.display(),
+            filters.join(" ")
+        );
+        let path = binaries::target_dir().join(format!("tests-in-machine-{seat}.log"));
+        let log = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+        let mut machine = Command::new(&own);
+        machine.args(["vm", "--seat", &seat.to_string(), "--", &script]);
+        machine.stdout(log.try_clone()?).stderr(log);
+        machines.push((path, machine.spawn().context("start a test machine")?));
+    }
+    let mut green = true;
+    for (seat, (path, mut machine)) in machines.into_iter().enumerate() {
+        let status = machine.wait().context("wait for a test machine")?;
+        println!("\n-- test machine {} of {MACHINES}", seat + 1);
+        print!("{}", std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?);
+        green &= status.success();
+    }
+    Ok(green)
 }

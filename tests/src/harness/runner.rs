@@ -1,6 +1,7 @@
 //! Runs the cases one after another and reports each.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -24,17 +25,43 @@ pub struct Options {
     list: bool,
     /// Folder of the four binaries.
     bin: PathBuf,
+    /// Which of the chosen cases to run, so that machines can share the work.
+    part: Part,
     filters: Vec<String>,
+}
+
+/// `1/2` is the first, third, fifth … case, `2/2` the others.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    number: usize,
+    of: usize,
+}
+
+impl FromStr for Part {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (number, of) = text.split_once('/').with_context(|| format!("`{text}` is not like 1/2"))?;
+        let part = Self { number: number.parse()?, of: of.parse()? };
+        if part.number == 0 || part.number > part.of {
+            bail!("there is no part {text}");
+        }
+        Ok(part)
+    }
 }
 
 impl Options {
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Self> {
         let beside = std::env::current_exe().context("own path")?.parent().context("own folder")?.to_owned();
-        let mut options = Self { list: false, bin: beside, filters: Vec::new() };
+        let mut options =
+            Self { list: false, bin: beside, part: Part { number: 1, of: 1 }, filters: Vec::new() };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--list" => options.list = true,
                 "--bin" => options.bin = std::path::absolute(args.next().context("--bin: which folder?")?)?,
+                "--part" => {
+                    options.part = args.next().context("--part: which?")?.parse().context("--part")?
+                }
                 flag if flag.starts_with('-') => bail!("unknown option {flag}"),
                 filter => options.filters.push(filter.to_owned()),
             }
@@ -49,7 +76,9 @@ impl Options {
 
 /// Whether every case that ran passed and nothing was left behind.
 pub fn run(options: &Options, cases: &[Case]) -> Result<bool> {
-    let chosen: Vec<&Case> = cases.iter().filter(|case| options.wants(case)).collect();
+    let Part { number, of } = options.part;
+    let chosen: Vec<&Case> =
+        cases.iter().filter(|case| options.wants(case)).skip(number - 1).step_by(of).collect();
     if options.list {
         for case in chosen {
             println!("{}", case.name);

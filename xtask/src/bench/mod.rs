@@ -93,8 +93,8 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
             .chain(steps.iter().map(|step| if *step == out { inside } else { step }))
             .map(str::to_owned)
             .collect();
-        let code = Machine::prepare()?.run(&words, Disk::Fresh)?;
-        std::fs::copy(binaries::target_dir().join("vm/results/bench.md"), &report)
+        let code = Machine::prepare(0)?.run(&words, Disk::Fresh)?;
+        std::fs::copy(Machine::folder(0).join("results/bench.md"), &report)
             .context("the bench left no report")?;
         ExitCode::from(code)
     } else {

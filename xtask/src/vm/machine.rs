@@ -32,13 +32,14 @@ pub struct Machine {
     kernel: kernel::Kernel,
     initramfs: PathBuf,
     virtiofsd: PathBuf,
-    /// Held while the machine's folder is in use: one boot at a time.
+    /// Held while the machine's folder is in use.
     _lock: File,
 }
 
 impl Machine {
-    /// Installs QEMU, fetches the kernel and packs the initramfs where these are missing.
-    pub fn prepare() -> Result<Self> {
+    /// Installs QEMU, fetches the kernel and packs the initramfs where these are missing. One machine boots in each
+    /// seat at a time; a second in the same seat waits.
+    pub fn prepare(seat: u8) -> Result<Self> {
         host::require(&[host::QEMU, host::BUSYBOX, host::MKFS])?;
         let virtiofsd = match find_virtiofsd() {
             Some(path) => path,
@@ -48,14 +49,23 @@ impl Machine {
                 find_virtiofsd().context("no virtiofsd on this host; install the package virtiofsd")?
             }
         };
-        let dir = binaries::target_dir().join("vm");
+        let shared = binaries::target_dir().join("vm");
+        let dir = Self::folder(seat);
         fs::create_dir_all(&dir)?;
         let lock = File::create(dir.join("lock"))?;
         lock.lock().context("wait for another test machine to end")?;
-        let kernel = kernel::fetch(&dir)?;
+        let fetching = File::create(shared.join("kernel.lock"))?;
+        fetching.lock().context("wait for another to fetch the kernel")?;
+        let kernel = kernel::fetch(&shared)?;
+        drop(fetching);
         let initramfs = dir.join("initramfs.cpio.gz");
         initramfs::write(&kernel, &dir, &initramfs)?;
         Ok(Self { dir, kernel, initramfs, virtiofsd, _lock: lock })
+    }
+
+    /// What a seat's machine leaves: its console's log, its disk, and `results`, which the guest writes.
+    pub fn folder(seat: u8) -> PathBuf {
+        binaries::target_dir().join(format!("vm/{seat}"))
     }
 
     /// Boots, runs `command` in the current folder, streams its output, and answers its exit code.

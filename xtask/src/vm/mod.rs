@@ -10,26 +10,29 @@ mod machine;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 pub use machine::{Disk, Machine};
 
-/// `cargo xtask vm [--keep-disk] -- COMMAND...`
+/// `cargo xtask vm [--keep-disk] [--seat N] -- COMMAND...`: machines in different seats run at the same time.
 pub fn run(args: &[String]) -> Result<ExitCode> {
     let (options, command) = match args.iter().position(|arg| arg == "--") {
         Some(split) => (&args[..split], &args[split + 1..]),
         None => (&args[..0], args),
     };
     let mut disk = Disk::Fresh;
-    for option in options {
+    let mut seat = 0;
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
         match option.as_str() {
             "--keep-disk" => disk = Disk::Kept,
+            "--seat" => seat = options.next().context("--seat: which?")?.parse().context("--seat")?,
             other => bail!("vm: unknown option `{other}`"),
         }
     }
     if command.is_empty() {
-        bail!("vm: no command; usage: cargo xtask vm [--keep-disk] -- COMMAND...");
+        bail!("vm: no command; usage: cargo xtask vm [--keep-disk] [--seat N] -- COMMAND...");
     }
-    let machine = Machine::prepare()?;
+    let machine = Machine::prepare(seat)?;
     machine.run(command, disk).map(ExitCode::from)
 }
