@@ -13,7 +13,7 @@ use rustix::{fs::Mode, process::Gid, process::Uid};
 use crate::error::Error;
 use crate::options::Stdio;
 use crate::seccomp::Listener;
-use crate::spec::{self, Linux};
+use crate::spec::{self, KNOWN_CAPABILITIES, Linux};
 
 use super::affinity::AffinityPlan;
 use super::c_string;
@@ -199,55 +199,10 @@ fn rlimit(limit: &spec::Rlimit) -> (Resource, Rlimit) {
     (resource, Rlimit { current: value(limit.soft), maximum: value(limit.hard) })
 }
 
-/// Names of capabilities(7) by number.
-const CAPABILITIES: [&str; 41] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-];
-
 impl CapabilityPlan {
     fn new(sets: &spec::Capabilities) -> Self {
         let set = |names: &[String]| {
-            let bit = |name: &String| CAPABILITIES.iter().position(|known| known == name);
+            let bit = |name: &String| KNOWN_CAPABILITIES.iter().position(|known| known == name);
             let bits = names.iter().filter_map(bit).fold(0_u64, |bits, bit| bits | 1 << bit);
             CapabilitySet::from_bits_retain(bits)
         };
@@ -264,7 +219,7 @@ impl CapabilityPlan {
 /// Names of a configuration that no kernel known to ross has, for a warning: they are dropped.
 pub(crate) fn unknown_capabilities(sets: &spec::Capabilities) -> Vec<String> {
     let lists = [&sets.bounding, &sets.effective, &sets.inheritable, &sets.permitted, &sets.ambient];
-    let unknown = lists.into_iter().flatten().filter(|name| !CAPABILITIES.contains(&name.as_str()));
+    let unknown = lists.into_iter().flatten().filter(|name| !KNOWN_CAPABILITIES.contains(&name.as_str()));
     let names: std::collections::BTreeSet<&String> = unknown.collect();
     names.into_iter().cloned().collect()
 }
