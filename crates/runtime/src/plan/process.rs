@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
-use ross_sys::exec::CStringArray;
+use ross_sys::exec::{ALL_SIGNALS, CStringArray};
 use ross_sys::seccomp::{Flags, Instruction};
 use rustix::process::{Resource, Rlimit};
 use rustix::termios::Winsize;
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::options::Stdio;
 use crate::seccomp::Listener;
 use crate::spec::{self, KNOWN_CAPABILITIES, Linux};
+use crate::state::process_stat;
 
 use super::affinity::AffinityPlan;
 use super::c_string;
@@ -43,6 +44,8 @@ pub(crate) struct ProcessPlan {
     /// Name of the session keyring.
     pub keyring: Option<CString>,
     pub personality: Option<u32>,
+    /// Those of the runtime, which the program is not to inherit; bit 0 is signal 1.
+    pub ignored_signals: u32,
     pub stdio: StdioPlan,
     pub preserve_fds: u32,
     /// For an exec only: the first process of a container has the CPUs of its cgroup.
@@ -139,6 +142,7 @@ impl ProcessPlan {
                 "LINUX32" => ross_sys::personality::LINUX32,
                 _ => ross_sys::personality::LINUX,
             }),
+            ignored_signals: process_stat("self").map_or(ALL_SIGNALS, |stat| stat.ignored),
             stdio,
             preserve_fds,
             affinity: AffinityPlan::new(process.exec_cpu_affinity.as_ref())?,
