@@ -122,8 +122,9 @@ impl Container {
 
     /// Whether the first process is there, and is the one that was created.
     fn is_alive(&self) -> bool {
-        state::process_stat(self.record.pid)
-            .is_some_and(|(state, start)| start == self.record.start_time && !matches!(state, b'Z' | b'X'))
+        state::process_stat(self.record.pid).is_some_and(|stat| {
+            stat.start_time == self.record.start_time && !matches!(stat.state, b'Z' | b'X')
+        })
     }
 
     /// A handle of the first process; `None` when that is gone.

@@ -100,7 +100,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
         version: 1,
         id: id.to_owned(),
         pid,
-        start_time: state::process_stat(pid).map_or(0, |(_, start)| start),
+        start_time: state::process_stat(pid).map_or(0, |stat| stat.start_time),
         rootfs: bundle.join(spec.root.as_ref().map(|root| root.path.as_str()).unwrap_or_default()),
         bundle: bundle.clone(),
         created: state::now(),

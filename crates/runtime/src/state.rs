@@ -314,9 +314,20 @@ pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).expect("strings and maps of strings")
 }
 
-/// State and start time of a process, from /proc/PID/stat.
-pub(crate) fn process_stat(pid: i32) -> Option<(u8, u64)> {
-    let path = format!("/proc/{pid}/stat");
+/// What /proc/PID/stat tells of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProcessStat {
+    /// A letter, such as `R`.
+    pub state: u8,
+    /// In clock ticks since boot.
+    pub start_time: u64,
+    /// Signals it ignores; bit 0 is signal 1.
+    pub ignored: u32,
+}
+
+/// Reads it for a process id, or `self`; `None` when there is no such process.
+pub(crate) fn process_stat(process: impl std::fmt::Display) -> Option<ProcessStat> {
+    let path = format!("/proc/{process}/stat");
     let file = rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     // The kernel gives the whole line with one read, and 52 numbers and a name are shorter.
     let mut line = [0; 2048];
@@ -325,10 +336,11 @@ pub(crate) fn process_stat(pid: i32) -> Option<(u8, u64)> {
     // The name is in parentheses and may contain anything, parentheses too.
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     let mut fields = stat.get(end + 2..)?.split(|&byte| byte == b' ');
+    // Fields 3, 22 and 33 of proc_pid_stat(5), which counts from 1.
     let state = *fields.next()?.first()?;
-    // Field 22 of proc_pid_stat(5), counted from 1; the state is field 3.
-    let start = std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()?;
-    Some((state, start))
+    let start_time = std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()?;
+    let ignored = std::str::from_utf8(fields.nth(10)?).ok()?.parse().ok()?;
+    Some(ProcessStat { state, start_time, ignored })
 }
 
 /// The time as RFC 3339 with nanoseconds, in UTC.
@@ -380,9 +392,12 @@ mod tests {
 
     #[test]
     fn own_process() {
-        let (state, start) = process_stat(i32::try_from(std::process::id()).unwrap()).unwrap();
-        assert!(matches!(state, b'R' | b'S'));
-        assert!(start > 0);
+        let stat = process_stat(std::process::id()).unwrap();
+        assert!(matches!(stat.state, b'R' | b'S'));
+        assert!(stat.start_time > 0);
+        assert_eq!(process_stat("self").map(|stat| stat.start_time), Some(stat.start_time));
+        // Rust programs ignore SIGPIPE, which is 13; the tests themselves handle SIGSEGV, which is 11.
+        assert_eq!(stat.ignored & (1 << 12 | 1 << 10), 1 << 12);
         assert!(process_stat(-1).is_none());
     }
 

@@ -85,14 +85,15 @@ pub fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Gives every signal its default action again and unblocks all, as a new program expects.
+/// All signals that can be ignored, for [`reset_signals`]: 1 to 31 without SIGKILL and SIGSTOP.
+pub const ALL_SIGNALS: u32 = 0x7fff_ffff & !(1 << (libc::SIGKILL - 1)) & !(1 << (libc::SIGSTOP - 1));
+
+/// Gives these signals (bit 0 is signal 1) their default action again and unblocks all, as a new program expects.
 ///
-/// exec keeps ignored signals ignored and blocked ones blocked; Rust programs ignore SIGPIPE.
-pub fn reset_signals() {
-    for signal in 1..32 {
-        if signal == libc::SIGKILL || signal == libc::SIGSTOP {
-            continue;
-        }
+/// exec does so with signals that have a handler, but keeps ignored ones ignored and blocked ones blocked; Rust programs
+/// ignore SIGPIPE.
+pub fn reset_signals(ignored: u32) {
+    for signal in (1..32).filter(|signal| ignored & ALL_SIGNALS & 1 << (signal - 1) != 0) {
         // SAFETY: SIG_DFL is a valid disposition of every signal. rustix has no sigaction outside its runtime feature.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }

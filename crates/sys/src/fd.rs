@@ -17,7 +17,7 @@ pub fn close_on_exec_from(first: u32) -> Result<()> {
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
-/// Closes all descriptors from `first` on but those in `kept`, at most 8: close_range(2), Linux 5.9.
+/// Closes all descriptors from `first` on but those in `kept`, at most 16: close_range(2), Linux 5.9.
 ///
 /// For a child that is about to execute a program, and exits without destructors when it cannot: who owns one of the
 /// closed descriptors must neither use nor drop it.
@@ -25,7 +25,7 @@ pub fn close_on_exec_from(first: u32) -> Result<()> {
 /// # Errors
 /// As close_range(2); `E2BIG` when more are to be kept.
 pub fn close_all_but(first: u32, kept: &[BorrowedFd<'_>]) -> Result<()> {
-    let mut numbers = [u32::MAX; 8];
+    let mut numbers = [u32::MAX; 16];
     if kept.len() > numbers.len() {
         return Err(Errno::TOOBIG);
     }

@@ -1,7 +1,6 @@
 //! What the making of inodes needs of a thread, and rustix does not offer safely.
 //!
 //! Everything else about inodes (mknodat, fsetxattr, utimensat, openat2, syncfs) comes straight from rustix.
-#![expect(unsafe_code, reason = "ross-sys is where unsafe is allowed")]
 
 use rustix::fs::Mode;
 use rustix::thread::UnshareFlags;

@@ -8,6 +8,7 @@
 pub mod bpf;
 pub mod clone;
 pub mod cwd;
+pub mod entry;
 pub mod error;
 pub mod exec;
 pub mod fd;

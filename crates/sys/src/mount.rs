@@ -1,5 +1,6 @@
 //! mount_setattr(2), the one call of the mount API that rustix lacks.
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::io::Result;
@@ -85,6 +86,14 @@ impl<'fd> MountChange<'fd> {
 /// # Errors
 /// As mount_setattr(2).
 pub fn set(mount: BorrowedFd<'_>, recursive: bool, change: &MountChange<'_>) -> Result<()> {
+    set_at(mount, c"", recursive, change)
+}
+
+/// Changes the mount whose root `path` is, and those below it when `recursive`.
+///
+/// # Errors
+/// As mount_setattr(2).
+pub fn set_at(dir: BorrowedFd<'_>, path: &CStr, recursive: bool, change: &MountChange<'_>) -> Result<()> {
     let propagation = match change.propagation {
         None => 0,
         Some(Propagation::Shared) => libc::MS_SHARED,
@@ -104,8 +113,8 @@ pub fn set(mount: BorrowedFd<'_>, recursive: bool, change: &MountChange<'_>) -> 
     let done = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
+            dir.as_raw_fd(),
+            path.as_ptr(),
             flags,
             std::ptr::from_ref(&change),
             size_of::<libc::mount_attr>(),

@@ -20,7 +20,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space}
 /// When the thread cannot be made, or unshare(2) or the open of `/proc/thread-self/ns/net` fails.
 pub fn create_with<T: Send>(setup: impl FnOnce() -> T + Send) -> io::Result<(OwnedFd, T)> {
     on_own_thread(|| {
-        unshare_network()?;
+        crate::ns::unshare(UnshareFlags::NEWNET)?;
         let namespace = current()?;
         Ok((namespace, setup()))
     })
@@ -50,14 +50,6 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Re
         let thread = thread::Builder::new().name("netns".into()).spawn_scoped(scope, work)?;
         thread.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
-}
-
-// rustix has only the unsafe unshare, nix would be another dependency for this one call.
-#[expect(unsafe_code, reason = "unshare(2) is safe for CLONE_NEWNET alone")]
-fn unshare_network() -> io::Result<()> {
-    // SAFETY: the call is unsafe because CLONE_FILES would leave descriptors of other threads dangling;
-    // CLONE_NEWNET changes nothing but the network namespace of this thread.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.map_err(io::Error::from)
 }
 
 #[cfg(test)]

@@ -122,13 +122,15 @@ impl Made<'_> {
             Err(errno) => return Err(io("open", path.as_str())(errno)),
         };
         let required: Controllers = limits.required().map(|(controller, _)| controller).collect();
-        let enabled = parent
-            .controllers("cgroup.subtree_control")
-            .map_err(io("read the controllers", path.as_str()))?;
-        let missing = required.without(enabled);
-        let wanted = WANTED.into_iter().collect::<Controllers>().without(enabled);
-        if !missing.is_empty() || (parent_is_new && !wanted.is_empty()) {
-            enable(self.hierarchy, above, limits, path.as_str())?;
+        // Those that only count are worth it where the cgroup above is made, and not at each container in it.
+        let wanted = if parent_is_new { required.union(WANTED.into_iter().collect()) } else { required };
+        if !wanted.is_empty() {
+            let enabled = parent
+                .controllers("cgroup.subtree_control")
+                .map_err(io("read the controllers", path.as_str()))?;
+            if !wanted.without(enabled).is_empty() {
+                enable(self.hierarchy, above, limits, path.as_str())?;
+            }
         }
         match parent.make(name) {
             Ok(()) => {

@@ -134,7 +134,7 @@ impl Cgroup {
             result => result.map(Some).map_err(io("read the statistics", self.path.as_str())),
         };
         Ok(Stats {
-            cpu: text("cpu.stat")?.as_deref().map(cpu).unwrap_or_default(),
+            cpu: text("cpu.stat")?.as_deref().map(CpuStats::of_lines).unwrap_or_default(),
             memory: match text("memory.current")? {
                 None => None,
                 Some(current) => Some(MemoryStats {
@@ -143,7 +143,7 @@ impl Cgroup {
                     limit: text("memory.max")?.as_deref().and_then(number),
                     swap: text("memory.swap.current")?.as_deref().and_then(number).unwrap_or(0),
                     swap_limit: text("memory.swap.max")?.as_deref().and_then(number),
-                    ..memory(&text("memory.stat")?.unwrap_or_default())
+                    ..MemoryStats::of_lines(&text("memory.stat")?.unwrap_or_default())
                 }),
             },
             pids: match text("pids.current")? {
@@ -166,64 +166,78 @@ fn number(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// The lines `key value` of a flat-keyed file.
-fn keyed(text: &str) -> impl Iterator<Item = (&str, u64)> {
-    text.lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter_map(|(key, value)| Some((key, number(value)?)))
-}
+/// Counters that the kernel names.
+trait Counters: Default {
+    /// The one of this name, if it is wanted.
+    fn counter(&mut self, name: &str) -> Option<&mut u64>;
 
-fn cpu(text: &str) -> CpuStats {
-    let mut stats = CpuStats::default();
-    for (key, value) in keyed(text) {
-        match key {
-            "usage_usec" => stats.usage_usec = value,
-            "user_usec" => stats.user_usec = value,
-            "system_usec" => stats.system_usec = value,
-            "nr_periods" => stats.periods = value,
-            "nr_throttled" => stats.throttled_periods = value,
-            "throttled_usec" => stats.throttled_usec = value,
-            _ => {}
+    /// All that are wanted, of pairs of name and value.
+    fn of<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut counters = Self::default();
+        for (name, value) in pairs {
+            if let (Some(counter), Some(value)) = (counters.counter(name), number(value)) {
+                *counter = value;
+            }
         }
+        counters
     }
-    stats
+
+    /// Those of a flat-keyed file, whose lines are `name value`.
+    fn of_lines(text: &str) -> Self {
+        Self::of(text.lines().filter_map(|line| line.split_once(' ')))
+    }
 }
 
-fn memory(text: &str) -> MemoryStats {
-    let mut stats = MemoryStats::default();
-    for (key, value) in keyed(text) {
-        match key {
-            "anon" => stats.anon = value,
-            "file" => stats.file = value,
-            "inactive_file" => stats.inactive_file = value,
-            "kernel" => stats.kernel = value,
-            "shmem" => stats.shmem = value,
-            "pgfault" => stats.page_faults = value,
-            "pgmajfault" => stats.major_page_faults = value,
-            _ => {}
-        }
+impl Counters for CpuStats {
+    fn counter(&mut self, name: &str) -> Option<&mut u64> {
+        Some(match name {
+            "usage_usec" => &mut self.usage_usec,
+            "user_usec" => &mut self.user_usec,
+            "system_usec" => &mut self.system_usec,
+            "nr_periods" => &mut self.periods,
+            "nr_throttled" => &mut self.throttled_periods,
+            "throttled_usec" => &mut self.throttled_usec,
+            _ => return None,
+        })
     }
-    stats
 }
 
+impl Counters for MemoryStats {
+    fn counter(&mut self, name: &str) -> Option<&mut u64> {
+        Some(match name {
+            "anon" => &mut self.anon,
+            "file" => &mut self.file,
+            "inactive_file" => &mut self.inactive_file,
+            "kernel" => &mut self.kernel,
+            "shmem" => &mut self.shmem,
+            "pgfault" => &mut self.page_faults,
+            "pgmajfault" => &mut self.major_page_faults,
+            _ => return None,
+        })
+    }
+}
+
+impl Counters for DeviceIo {
+    fn counter(&mut self, name: &str) -> Option<&mut u64> {
+        Some(match name {
+            "rbytes" => &mut self.read_bytes,
+            "wbytes" => &mut self.written_bytes,
+            "rios" => &mut self.reads,
+            "wios" => &mut self.writes,
+            "dbytes" => &mut self.discarded_bytes,
+            "dios" => &mut self.discards,
+            _ => return None,
+        })
+    }
+}
+
+/// A line `major:minor name=value name=value`.
 fn device(line: &str) -> Option<DeviceIo> {
     let (device, values) = line.split_once(' ')?;
     let (major, minor) = device.split_once(':')?;
-    let mut stats =
-        DeviceIo { major: major.parse().ok()?, minor: minor.parse().ok()?, ..DeviceIo::default() };
-    for (key, value) in values.split_ascii_whitespace().filter_map(|pair| pair.split_once('=')) {
-        let Some(value) = number(value) else { continue };
-        match key {
-            "rbytes" => stats.read_bytes = value,
-            "wbytes" => stats.written_bytes = value,
-            "rios" => stats.reads = value,
-            "wios" => stats.writes = value,
-            "dbytes" => stats.discarded_bytes = value,
-            "dios" => stats.discards = value,
-            _ => {}
-        }
-    }
-    Some(stats)
+    let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
+    let pairs = values.split_ascii_whitespace().filter_map(|pair| pair.split_once('='));
+    Some(DeviceIo { major, minor, ..DeviceIo::of(pairs) })
 }
 
 fn pressure(text: &str) -> Pressure {
@@ -254,12 +268,13 @@ mod tests {
 
     #[test]
     fn files_are_understood() {
-        let stat =
-            cpu("usage_usec 30\nuser_usec 20\nsystem_usec 10\nnice_usec 0\nnr_periods 3\nnr_throttled 2\n");
+        let stat = CpuStats::of_lines(
+            "usage_usec 30\nuser_usec 20\nsystem_usec 10\nnice_usec 0\nnr_periods 3\nnr_throttled 2\n",
+        );
         assert_eq!((stat.usage_usec, stat.user_usec, stat.system_usec), (30, 20, 10));
         assert_eq!((stat.periods, stat.throttled_periods, stat.throttled_usec), (3, 2, 0));
 
-        let stat = memory("anon 4096\nfile 8192\ninactive_file 100\npgfault 7\nnew_key x\n");
+        let stat = MemoryStats::of_lines("anon 4096\nfile 8192\ninactive_file 100\npgfault 7\nnew_key x\n");
         assert_eq!((stat.anon, stat.file, stat.inactive_file, stat.page_faults), (4096, 8192, 100, 7));
 
         let line = "8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 dbytes=5 dios=1";

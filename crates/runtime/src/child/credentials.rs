@@ -83,7 +83,10 @@ pub(super) fn apply(plan: &ProcessPlan, channel: BorrowedFd<'_>) -> Step<()> {
             Err(errno) => return Err(Failure::of(Stage::Capabilities, errno)),
         }
     }
-    set_keep_capabilities(true).at(Stage::Capabilities)?;
+    if !plan.uid.is_root() {
+        // For the way from setresuid to capset, which may still have the filter to load.
+        set_keep_capabilities(true).at(Stage::Capabilities)?;
+    }
     match set_thread_groups(&plan.groups) {
         Err(Errno::PERM) if plan.groups.is_empty() => {}
         result => result.at(Stage::Groups)?,

@@ -1,19 +1,20 @@
 //! Nodes and links of /dev, made beside a descriptor of a /dev that is no link (CVE-2026-41579).
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, mknodat, statat, symlinkat, unlinkat};
 use rustix::io::{Errno, Result};
 
 use crate::plan::{DevicePlan, HowDevice, NodePlan};
 
+use super::descriptor::SetupFd;
 use super::mounts::attach;
 use super::path::{Leaf, open_or_make, open_plain};
 use super::report::{At, Stage, Step};
 
 /// Makes everything; returns /dev.
-pub(super) fn make(plan: &DevicePlan, root: BorrowedFd<'_>) -> Step<OwnedFd> {
+pub(super) fn make(plan: &DevicePlan, root: BorrowedFd<'_>) -> Step<SetupFd> {
     let dev = match open_plain(root, c"/dev") {
         Err(Errno::NOENT) => open_or_make(root, c"/dev", Leaf::Directory),
         result => result,
@@ -63,7 +64,7 @@ fn is_node(dir: BorrowedFd<'_>, name: &CStr, kind: FileType, number: rustix::fs:
 }
 
 /// An empty file to attach something to, opened without following a link.
-pub(super) fn place(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+pub(super) fn place(dir: BorrowedFd<'_>, name: &CStr) -> Result<SetupFd> {
     match mknodat(dir, name, FileType::RegularFile, Mode::from_raw_mode(0o666), 0) {
         Ok(()) | Err(Errno::EXIST) => open_plain(dir, name),
         Err(errno) => Err(errno),

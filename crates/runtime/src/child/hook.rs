@@ -32,7 +32,7 @@ pub(crate) enum HookFailure {
 pub(crate) fn run(hook: &HookPlan, state: &HookState, pid: i32) -> std::result::Result<(), HookFailure> {
     let stdin = state_file(state, pid).map_err(HookFailure::Run)?;
     let child = spawn(CloneFlags::empty(), None, || {
-        ross_sys::exec::reset_signals();
+        ross_sys::exec::reset_signals(ross_sys::exec::ALL_SIGNALS);
         let prepared = rustix::stdio::dup2_stdin(&stdin).and_then(|()| ross_sys::fd::close_on_exec_from(3));
         if prepared.is_ok() {
             let _ = ross_sys::exec::execve(&hook.path, &hook.args, &hook.env);

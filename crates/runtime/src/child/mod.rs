@@ -5,6 +5,7 @@
 //! was opened is checked on the descriptor.
 
 mod credentials;
+mod descriptor;
 mod devices;
 mod hook;
 mod mounts;

@@ -1,6 +1,6 @@
 //! Mounts, in the order of the configuration, each attached to a descriptor of its target.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use ross_sys::mount::MountChange;
 use rustix::fs::{FileType, PROC_SUPER_MAGIC, fstat, fstatfs};
@@ -12,11 +12,12 @@ use rustix::mount::{
 
 use crate::plan::{MountPlan, MountSource};
 
+use super::descriptor::SetupFd;
 use super::path::{Leaf, open_in_root, open_or_make, open_plain};
 use super::report::{At, Failure, Stage, Step};
 
 /// Carries out all mounts. Returns the root of the container's own procfs, where that can be written.
-pub(super) fn mount_all(plans: &[MountPlan], root: BorrowedFd<'_>) -> Step<Option<OwnedFd>> {
+pub(super) fn mount_all(plans: &[MountPlan], root: BorrowedFd<'_>) -> Step<Option<SetupFd>> {
     let mut proc = None;
     for (index, plan) in plans.iter().enumerate() {
         let mounted = mount(plan, root, index)?;
@@ -27,7 +28,7 @@ pub(super) fn mount_all(plans: &[MountPlan], root: BorrowedFd<'_>) -> Step<Optio
     Ok(proc)
 }
 
-fn mount(plan: &MountPlan, root: BorrowedFd<'_>, index: usize) -> Step<Option<OwnedFd>> {
+fn mount(plan: &MountPlan, root: BorrowedFd<'_>, index: usize) -> Step<Option<SetupFd>> {
     let target = open_target(plan, root).at_index(Stage::MountTarget, index)?;
     // Other than the few files meant for it, nothing may cover procfs: labels and parameters written there later
     // would go astray (CVE-2019-16884, CVE-2019-19921). The descriptor tells, whatever the path said.
@@ -37,8 +38,9 @@ fn mount(plan: &MountPlan, root: BorrowedFd<'_>, index: usize) -> Step<Option<Ow
     }
     let made = match &plan.source {
         MountSource::New { kind, source, parameters, attributes } => {
-            let context =
-                fsopen(kind.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC).at_index(Stage::MountNew, index)?;
+            let context = fsopen(kind.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC)
+                .map(SetupFd::from)
+                .at_index(Stage::MountNew, index)?;
             if let Some(source) = source {
                 fsconfig_set_string(&context, c"source", source.as_c_str())
                     .at_index(Stage::MountParameter, index)?;
@@ -52,6 +54,7 @@ fn mount(plan: &MountPlan, root: BorrowedFd<'_>, index: usize) -> Step<Option<Ow
             }
             fsconfig_create(&context).at_index(Stage::MountNew, index)?;
             let made = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, *attributes)
+                .map(SetupFd::from)
                 .at_index(Stage::MountNew, index)?;
             attach(made.as_fd(), target.as_fd()).at_index(Stage::MountAttach, index)?;
             Some(made)
@@ -78,7 +81,7 @@ fn mount(plan: &MountPlan, root: BorrowedFd<'_>, index: usize) -> Step<Option<Ow
     Ok(made)
 }
 
-fn open_target(plan: &MountPlan, root: BorrowedFd<'_>) -> Result<OwnedFd> {
+fn open_target(plan: &MountPlan, root: BorrowedFd<'_>) -> Result<SetupFd> {
     let path = plan.target.as_c_str();
     let opened = if plan.is_kernel_view() { open_plain(root, path) } else { open_in_root(root, path) };
     match opened {

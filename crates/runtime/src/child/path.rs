@@ -6,32 +6,34 @@
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, mknodat, openat2, readlinkat_raw};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, mkdirat, mknodat, openat2, readlinkat_raw};
 use rustix::io::{Errno, Result};
+
+use super::descriptor::SetupFd;
 
 const PATH_MAX: usize = 4096;
 const NAME_MAX: usize = 255;
 const MAX_LINKS: u32 = 40;
 
 /// Opens a path in the root, following links inside it.
-pub(super) fn open_in_root(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+pub(super) fn open_in_root(root: BorrowedFd<'_>, path: &CStr) -> Result<SetupFd> {
     open_path(root, path, ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
 }
 
 /// Opens a path in the root that must not have a link in it.
-pub(super) fn open_plain(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+pub(super) fn open_plain(root: BorrowedFd<'_>, path: &CStr) -> Result<SetupFd> {
     open_path(root, path, ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS)
 }
 
-fn open_path(root: BorrowedFd<'_>, path: &CStr, resolve: ResolveFlags) -> Result<OwnedFd> {
+fn open_path(root: BorrowedFd<'_>, path: &CStr, resolve: ResolveFlags) -> Result<SetupFd> {
     let mut tries = 16;
     loop {
         match openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
             // A rename elsewhere made the resolution of `..` uncertain: openat2(2).
             Err(Errno::AGAIN) if tries > 0 => tries -= 1,
-            result => return result,
+            result => return result.map(SetupFd::from),
         }
     }
 }
@@ -43,12 +45,65 @@ pub(super) enum Leaf {
     File,
 }
 
+impl Leaf {
+    /// Makes the entry of a directory; one that is there already is as good.
+    fn make(self, parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+        let made = match self {
+            Self::Directory => mkdirat(parent, name, Mode::from_raw_mode(0o755)),
+            Self::File => mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0),
+        };
+        match made {
+            Err(Errno::EXIST) => Ok(()),
+            result => result,
+        }
+    }
+}
+
 /// Opens a path in the root, and makes what is missing of it.
-pub(super) fn open_or_make(root: BorrowedFd<'_>, path: &CStr, leaf: Leaf) -> Result<OwnedFd> {
+pub(super) fn open_or_make(root: BorrowedFd<'_>, path: &CStr, leaf: Leaf) -> Result<SetupFd> {
+    match make_last(root, path.to_bytes(), leaf) {
+        // More is missing than the last component, or that is a link: step by step.
+        Err(Errno::NOENT | Errno::LOOP) => walk(root, path, leaf),
+        result => result,
+    }
+}
+
+/// The usual case: all but the last component is there.
+fn make_last(root: BorrowedFd<'_>, path: &[u8], leaf: Leaf) -> Result<SetupFd> {
+    let (above, last) = match path.iter().rposition(|&byte| byte == b'/') {
+        Some(slash) => path.split_at(slash + 1),
+        None => (&path[..0], path),
+    };
+    if matches!(last, b"" | b"." | b"..") || last.len() > NAME_MAX || above.len() >= PATH_MAX {
+        return Err(Errno::NOENT);
+    }
+    let mut name = Name { bytes: [0; NAME_MAX + 1] };
+    name.bytes[..last.len()].copy_from_slice(last);
+    let name = name.as_c_str();
+    let mut directory = [0; PATH_MAX];
+    directory[..above.len()].copy_from_slice(above);
+    let opened;
+    let parent = if above.is_empty() {
+        root
+    } else {
+        let directory = CStr::from_bytes_until_nul(&directory).expect("the last byte is zero");
+        opened = open_in_root(root, directory)?;
+        opened.as_fd()
+    };
+    leaf.make(parent, name)?;
+    open_entry(parent, name)
+}
+
+/// Opens one entry of a directory that is no link; `ELOOP` says that it is one.
+fn open_entry(parent: BorrowedFd<'_>, name: &CStr) -> Result<SetupFd> {
+    open_path(parent, name, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+}
+
+fn walk(root: BorrowedFd<'_>, path: &CStr, leaf: Leaf) -> Result<SetupFd> {
     let mut rest = Rest::new(path.to_bytes())?;
     // The path walked so far, without links, to be able to go back.
     let mut walked = Walked { bytes: [0; PATH_MAX], len: 0 };
-    let mut here: Option<OwnedFd> = None;
+    let mut here: Option<SetupFd> = None;
     let mut links = 0;
     while let Some(name) = rest.next()? {
         let parent = here.as_ref().map_or(root, AsFd::as_fd);
@@ -65,39 +120,35 @@ pub(super) fn open_or_make(root: BorrowedFd<'_>, path: &CStr, leaf: Leaf) -> Res
             _ => {}
         }
         let name = name.as_c_str();
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = match openat2(parent, name, flags, Mode::empty(), resolve) {
+        let opened = match open_entry(parent, name) {
             Err(Errno::NOENT) => {
-                let made = if leaf == Leaf::Directory || !rest.is_empty() {
-                    mkdirat(parent, name, Mode::from_raw_mode(0o755))
-                } else {
-                    mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0)
-                };
-                match made {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(errno) => return Err(errno),
-                }
-                openat2(parent, name, flags, Mode::empty(), resolve)?
+                let made = if rest.is_empty() { leaf } else { Leaf::Directory };
+                made.make(parent, name)?;
+                open_entry(parent, name)
             }
-            result => result?,
+            result => result,
         };
-        if FileType::from_raw_mode(fstat(&opened)?.st_mode) != FileType::Symlink {
-            walked.push(name.to_bytes())?;
-            here = Some(opened);
-            continue;
+        match opened {
+            Ok(opened) => {
+                walked.push(name.to_bytes())?;
+                here = Some(opened);
+            }
+            Err(Errno::LOOP) => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(Errno::LOOP);
+                }
+                let mut buffer = [MaybeUninit::uninit(); PATH_MAX];
+                let (target, _) = readlinkat_raw(parent, name, &mut buffer[..])?;
+                let absolute = target.first() == Some(&b'/');
+                rest.prepend(target)?;
+                if absolute {
+                    here = None;
+                    walked.len = 0;
+                }
+            }
+            Err(errno) => return Err(errno),
         }
-        links += 1;
-        if links > MAX_LINKS {
-            return Err(Errno::LOOP);
-        }
-        let mut buffer = [MaybeUninit::uninit(); PATH_MAX];
-        let (target, _) = readlinkat_raw(&opened, c"", &mut buffer[..])?;
-        if target.first() == Some(&b'/') {
-            here = None;
-            walked.len = 0;
-        }
-        rest.prepend(target)?;
     }
     here.map_or_else(|| open_in_root(root, c"/"), Ok)
 }

@@ -10,10 +10,11 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
-use rustix::process::{chdir, chroot, fchdir, pivot_root};
+use rustix::process::{chroot, fchdir, pivot_root};
 
 use crate::plan::RootPlan;
 
+use super::descriptor::SetupFd;
 use super::mounts::attach as attach_mount;
 use super::path::open_in_root;
 use super::report::{At, Failure, Stage, Step};
@@ -22,10 +23,9 @@ const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CL
 
 /// Cuts this mount namespace off from its original, and opens the place of the root in it.
 pub(super) fn open_place(plan: &RootPlan) -> Step<OwnedFd> {
-    let host = open(c"/", DIRECTORY, Mode::empty()).at(Stage::Propagation)?;
     // Nothing mounted here is to appear on the host; what the host mounts later may appear here.
     let slave = MountChange::propagation(Propagation::Slave);
-    ross_sys::mount::set(host.as_fd(), true, &slave).at(Stage::Propagation)?;
+    ross_sys::mount::set_at(CWD, c"/", true, &slave).at(Stage::Propagation)?;
     open(plan.path.as_c_str(), DIRECTORY, Mode::empty()).at(Stage::RootPlace)
 }
 
@@ -36,8 +36,8 @@ pub(super) fn attach(plan: &RootPlan, place: OwnedFd) -> Step<()> {
 
 /// Covers paths so that they can be neither read nor written: files by /dev/null, directories by an empty tmpfs.
 pub(super) fn hide(paths: &[CString], root: BorrowedFd<'_>) -> Step<()> {
-    let mut null: Option<OwnedFd> = None;
-    let mut empty: Option<OwnedFd> = None;
+    let mut null: Option<SetupFd> = None;
+    let mut empty: Option<SetupFd> = None;
     for (index, path) in paths.iter().enumerate() {
         let target = match open_in_root(root, path) {
             Err(Errno::NOENT | Errno::NOTDIR) => continue,
@@ -48,7 +48,7 @@ pub(super) fn hide(paths: &[CString], root: BorrowedFd<'_>) -> Step<()> {
     Ok(())
 }
 
-fn cover(target: &OwnedFd, null: &mut Option<OwnedFd>, empty: &mut Option<OwnedFd>) -> Result<()> {
+fn cover(target: &SetupFd, null: &mut Option<SetupFd>, empty: &mut Option<SetupFd>) -> Result<()> {
     if FileType::from_raw_mode(fstat(target)?.st_mode) != FileType::Directory {
         if null.is_none() {
             *null = Some(host_null()?);
@@ -67,16 +67,16 @@ fn cover(target: &OwnedFd, null: &mut Option<OwnedFd>, empty: &mut Option<OwnedF
 }
 
 /// The host's /dev/null, seen to be it: the container's could be anything (CVE-2025-31133).
-fn host_null() -> Result<OwnedFd> {
+fn host_null() -> Result<SetupFd> {
     let null = open(c"/dev/null", OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let stat = fstat(&null)?;
     let is_null =
         FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3);
-    if is_null { Ok(null) } else { Err(Errno::NODEV) }
+    if is_null { Ok(null.into()) } else { Err(Errno::NODEV) }
 }
 
-fn empty_directory() -> Result<OwnedFd> {
-    let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+fn empty_directory() -> Result<SetupFd> {
+    let context = SetupFd::from(fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?);
     fsconfig_set_string(&context, c"nr_inodes", c"2")?;
     fsconfig_set_string(&context, c"mode", c"0755")?;
     fsconfig_create(&context)?;
@@ -84,17 +84,17 @@ fn empty_directory() -> Result<OwnedFd> {
         | MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map(SetupFd::from)
 }
 
 /// A detached copy of the mount a descriptor is in.
-pub(super) fn copy(source: BorrowedFd<'_>, recursive: bool) -> Result<OwnedFd> {
+pub(super) fn copy(source: BorrowedFd<'_>, recursive: bool) -> Result<SetupFd> {
     let mut flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    open_tree(source, c"", flags)
+    open_tree(source, c"", flags).map(SetupFd::from)
 }
 
 /// Makes paths read-only, with all below them.
@@ -126,7 +126,8 @@ pub(super) fn pivot(plan: &RootPlan) -> Step<()> {
         pivot_root(c".", c".").at(Stage::Pivot)?;
         unmount(c".", UnmountFlags::DETACH).at(Stage::Pivot)?;
     }
-    chdir(c"/").at(Stage::Pivot)
+    // What is at `.` is at `/` as well now, either way.
+    Ok(())
 }
 
 /// The last changes of the root mount.

@@ -11,7 +11,8 @@ use crate::plan::{Plan, ProcessPlan, StdioPlan};
 
 use super::report::{At, Failure, Message, Stage, Step};
 use super::{
-    Joined, credentials, devices, hook, mounts, namespaces, path, procfs, program, report, root, terminal,
+    Joined, credentials, descriptor::SetupFd, devices, hook, mounts, namespaces, path, procfs, program,
+    report, root, terminal,
 };
 
 /// Becomes the container and executes its program. Returns the exit status of a child that failed.
@@ -85,6 +86,7 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
         master = Some(terminal::open(dev.as_fd(), *size, plan.process.uid, false)?);
     }
     if plan.runtime_hooks {
+        close_spent(plan, socket, proc.as_ref(), master.as_ref())?;
         report::send(socket, Message::RuntimeHooks).at(Stage::Sync)?;
         let pid = report::wait_go(socket)?;
         for (index, hook) in plan.create_container.iter().enumerate() {
@@ -104,16 +106,15 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
     if !plan.domainname.is_empty() {
         rustix::system::setdomainname(plan.domainname.as_bytes()).at(Stage::Domainname)?;
     }
-    procfs::set_sysctls(proc.as_ref().map(OwnedFd::as_fd), &plan.sysctls)?;
+    procfs::set_sysctls(proc.as_ref().map(AsFd::as_fd), &plan.sysctls)?;
     root::hide(&plan.masked, root)?;
     root::protect(&plan.readonly, root)?;
     root::pivot(&plan.root)?;
     if let Some(text) = &plan.process.apparmor {
-        procfs::set_apparmor(proc.as_ref().map(OwnedFd::as_fd), text.as_bytes())?;
+        procfs::set_apparmor(proc.as_ref().map(AsFd::as_fd), text.as_bytes())?;
     }
     let entered = program::enter_directory(&plan.process, program::Missing::Make)?;
     root::seal(&plan.root)?;
-    drop(proc);
     match &plan.gate {
         Some(gate) => {
             let kept = [socket, gate.start.as_fd(), gate.report.as_fd()];
@@ -124,6 +125,30 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
     set_parent_process_death_signal(None).at(Stage::Sync)?;
     // A container that waits is known to be startable: runc tells so at create as well.
     if plan.gate.is_some() { program::find(&plan.process) } else { Ok(()) }
+}
+
+/// Closes all descriptors that the rest of [`prepare`] has no use for: what is still open cannot be unmounted by a hook.
+fn close_spent(
+    plan: &Plan,
+    channel: BorrowedFd<'_>,
+    proc: Option<&SetupFd>,
+    terminal: Option<&(OwnedFd, OwnedFd)>,
+) -> Step<()> {
+    // Whatever is not there is a place taken by the channel once more.
+    let mut kept = [channel; 10];
+    let gate = plan.gate.iter().flat_map(|gate| [gate.start.as_fd(), gate.report.as_fd()]);
+    let terminal = terminal.into_iter().flat_map(|(master, slave)| [master.as_fd(), slave.as_fd()]);
+    let streams: &[OwnedFd] = match &plan.process.stdio {
+        StdioPlan::Fds(streams) => streams,
+        StdioPlan::Inherit | StdioPlan::Terminal(_) => &[],
+    };
+    let all = [plan.root.tree.as_fd()].into_iter();
+    let all = all.chain(gate).chain(proc.map(AsFd::as_fd)).chain(terminal);
+    let all = all.chain(streams.iter().map(AsFd::as_fd));
+    for (place, fd) in kept.iter_mut().zip(all) {
+        *place = fd;
+    }
+    ross_sys::fd::close_all_but(3 + plan.process.preserve_fds, &kept).at(Stage::PreserveFds)
 }
 
 /// Executes the program; returns why that failed.
@@ -198,7 +223,7 @@ fn finish_process(
     if let Some(place) = plan.home {
         program::find_home(plan, place);
     }
-    ross_sys::exec::reset_signals();
+    ross_sys::exec::reset_signals(plan.ignored_signals);
     credentials::fix_stdio_owner(plan.uid);
     for (index, (resource, limit)) in plan.rlimits.iter().enumerate() {
         rustix::process::setrlimit(*resource, *limit).at_index(Stage::Rlimit, index)?;

@@ -104,7 +104,7 @@ fn plan_one(
     if target == "/" {
         return Err(invalid(format!("{at}.destination"), "is the root itself"));
     }
-    let options = MountOptions::parse(&mount.options);
+    let mut options = MountOptions::parse(&mount.options);
     if options.copy_up {
         return Err(Error::Unsupported { field: format!("{at}.options: tmpcopyup") });
     }
@@ -139,16 +139,16 @@ fn plan_one(
         // Without a namespace a new cgroup2 mount would show the whole tree: only the own cgroup is shown.
         let tree = rustix::mount::open_tree(own_cgroup, "", tree_flags(false) | OpenTreeFlags::AT_EMPTY_PATH)
             .map_err(|errno| SysError::on("open_tree", "own cgroup", errno).with(at))?;
-        finish_tree(at, tree, mount, &MountOptions { parameters: Vec::new(), ..options }, linux)?
+        finish_tree(at, tree, mount, &options, linux)?
     } else if kind == "sysfs" && linux.has(NamespaceKind::User) && !linux.has(NamespaceKind::Network) {
         // The kernel refuses a new sysfs there: the host's is shown, and stays read-only if it is to be.
         let tree = rustix::mount::open_tree(CWD, "/sys", tree_flags(true))
             .map_err(|errno| SysError::on("open_tree", "/sys", errno).with(at))?;
-        finish_tree(at, tree, mount, &MountOptions { bind: Some(true), ..options }, linux)?
+        options.bind = Some(true);
+        finish_tree(at, tree, mount, &options, linux)?
     } else {
-        new_file_system(kind, mount, options)
+        new_file_system(kind, mount, &mut options)
     };
-    let options = MountOptions::parse(&mount.options);
     let over_proc = OVER_PROC.contains(&target.as_str()) || (kind == "proc" && target == "/proc");
     // A tree has its propagation already, unless it is to be shared.
     let propagation = match &source {
@@ -160,9 +160,9 @@ fn plan_one(
     Ok(MountPlan { target: c_string(target), source, propagation, over_proc })
 }
 
-fn new_file_system(kind: &str, mount: &Mount, options: MountOptions) -> MountSource {
+fn new_file_system(kind: &str, mount: &Mount, options: &mut MountOptions) -> MountSource {
     let kind = if kind == "cgroup" { "cgroup2" } else { kind };
-    let mut parameters = options.parameters;
+    let mut parameters = std::mem::take(&mut options.parameters);
     if options.read_only && !VIRTUAL.contains(&kind) {
         parameters.push((c_string("ro"), None));
     }

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
-use ross_sys::exec::CStringArray;
+use ross_sys::exec::{ALL_SIGNALS, CStringArray};
 use ross_sys::seccomp::{Flags, Instruction};
 use rustix::process::{Resource, Rlimit};
 use rustix::termios::Winsize;
@@ -13,7 +13,8 @@ use rustix::{fs::Mode, process::Gid, process::Uid};
 use crate::error::Error;
 use crate::options::Stdio;
 use crate::seccomp::Listener;
-use crate::spec::{self, Linux};
+use crate::spec::{self, KNOWN_CAPABILITIES, Linux};
+use crate::state::process_stat;
 
 use super::affinity::AffinityPlan;
 use super::c_string;
@@ -43,6 +44,8 @@ pub(crate) struct ProcessPlan {
     /// Name of the session keyring.
     pub keyring: Option<CString>,
     pub personality: Option<u32>,
+    /// Those of the runtime, which the program is not to inherit; bit 0 is signal 1.
+    pub ignored_signals: u32,
     pub stdio: StdioPlan,
     pub preserve_fds: u32,
     /// For an exec only: the first process of a container has the CPUs of its cgroup.
@@ -139,6 +142,7 @@ impl ProcessPlan {
                 "LINUX32" => ross_sys::personality::LINUX32,
                 _ => ross_sys::personality::LINUX,
             }),
+            ignored_signals: process_stat("self").map_or(ALL_SIGNALS, |stat| stat.ignored),
             stdio,
             preserve_fds,
             affinity: AffinityPlan::new(process.exec_cpu_affinity.as_ref())?,
@@ -199,55 +203,10 @@ fn rlimit(limit: &spec::Rlimit) -> (Resource, Rlimit) {
     (resource, Rlimit { current: value(limit.soft), maximum: value(limit.hard) })
 }
 
-/// Names of capabilities(7) by number.
-const CAPABILITIES: [&str; 41] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-];
-
 impl CapabilityPlan {
     fn new(sets: &spec::Capabilities) -> Self {
         let set = |names: &[String]| {
-            let bit = |name: &String| CAPABILITIES.iter().position(|known| known == name);
+            let bit = |name: &String| KNOWN_CAPABILITIES.iter().position(|known| known == name);
             let bits = names.iter().filter_map(bit).fold(0_u64, |bits, bit| bits | 1 << bit);
             CapabilitySet::from_bits_retain(bits)
         };
@@ -266,7 +225,7 @@ impl CapabilityPlan {
 /// Names of a configuration that no kernel known to ross has, for a warning: they are dropped.
 pub(crate) fn unknown_capabilities(sets: &spec::Capabilities) -> Vec<String> {
     let lists = [&sets.bounding, &sets.effective, &sets.inheritable, &sets.permitted, &sets.ambient];
-    let unknown = lists.into_iter().flatten().filter(|name| !CAPABILITIES.contains(&name.as_str()));
+    let unknown = lists.into_iter().flatten().filter(|name| !KNOWN_CAPABILITIES.contains(&name.as_str()));
     let names: std::collections::BTreeSet<&String> = unknown.collect();
     names.into_iter().cloned().collect()
 }

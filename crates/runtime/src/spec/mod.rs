@@ -6,6 +6,7 @@
 
 #[macro_use]
 mod absent;
+mod capabilities;
 mod check;
 mod config;
 mod linux;
@@ -14,6 +15,7 @@ mod process;
 mod resources;
 mod seccomp;
 
+pub use capabilities::KNOWN_CAPABILITIES;
 pub use config::{Hook, Hooks, Mount, Root, Spec};
 pub use linux::{
     Device, DeviceKind, IdMapping, IntelRdt, Linux, MemoryPolicy, Namespace, NamespaceKind, NetDevice,

@@ -56,7 +56,8 @@ fn done(result: Result<(), ross_runtime::Error>) -> Outcome {
 }
 
 fn print(output: &str) -> Outcome {
-    match std::io::stdout().write_all(output.as_bytes()) {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
         // Who reads no further has what it wants.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(format!("write to stdout: {error}"))

@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::process::ExitCode;
 
 use crate::arguments::{Global, LogFormat};
 use crate::render::now;
@@ -43,12 +42,12 @@ impl Log {
     }
 
     /// Logs the failure of the command and says it; returns the exit code.
-    pub(crate) fn fail(&self, message: &str, code: u8) -> ExitCode {
+    pub(crate) fn fail(&self, message: &str, code: u8) -> u8 {
         if self.file.is_some() {
             self.write("error", message);
         }
         let _ = writeln!(std::io::stderr(), "ross-runtime: {message}");
-        ExitCode::from(code)
+        code
     }
 
     fn write(&self, level: &str, message: &str) {

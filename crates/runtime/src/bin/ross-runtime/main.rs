@@ -3,6 +3,7 @@
 //! Arguments become a typed command in `arguments`; `commands` carries it out; `foreground` waits for a program and
 //! passes signals and terminal on; `protect` keeps containers from this executable. Nothing here knows namespaces.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod arguments;
 mod commands;
@@ -13,10 +14,21 @@ mod log;
 mod protect;
 mod render;
 
-use std::process::ExitCode;
+#[cfg(not(test))]
+ross_sys::entry!(run);
 
-fn main() -> ExitCode {
+/// The tests have a beginning of their own.
+#[cfg(test)]
+fn main() {
+    run();
+}
+
+/// Returns the exit code.
+fn run() -> u8 {
     protect::protect_executable();
+    if ross_sys::entry::prepare().is_err() {
+        return 1;
+    }
     let (global, command) = match arguments::parse(std::env::args_os().skip(1)) {
         Ok(parsed) => parsed,
         Err(error) => return log::Log::stderr_only().fail(&error, 1),
@@ -27,7 +39,7 @@ fn main() -> ExitCode {
     };
     let code_of_failure = command.code_of_failure();
     match commands::run(&global, command, &log) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(error) => log.fail(&error, code_of_failure),
     }
 }

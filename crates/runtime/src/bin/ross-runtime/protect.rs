@@ -7,11 +7,11 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use ross_sys::exec::{CStringArray, fexecve};
 use ross_sys::mount::{MountChange, attr};
-use rustix::fs::{CWD, Mode, OFlags, SealFlags, StatVfsMountFlags, fcntl_get_seals, fstatvfs, open};
+use rustix::fs::{CWD, Mode, OFlags, SealFlags, StatVfsMountFlags, fcntl_get_seals, open, statvfs};
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 const SELF: &str = "/proc/self/exe";
@@ -22,7 +22,7 @@ const ENTERING: [&str; 3] = ["create", "run", "exec"];
 /// Executes this program again from a protected file, if it has to be.
 pub(crate) fn protect_executable() {
     let enters = std::env::args_os().skip(1).any(|argument| ENTERING.iter().any(|name| argument == *name));
-    if !enters || !rustix::process::geteuid().is_root() || is_protected() {
+    if !enters || is_protected() || !rustix::process::geteuid().is_root() {
         return;
     }
     let c_string = |text: std::ffi::OsString| CString::new(text.into_vec()).ok();
@@ -43,9 +43,15 @@ pub(crate) fn protect_executable() {
 }
 
 fn is_protected() -> bool {
-    let Ok(file) = open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return false };
-    fstatvfs(&file).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY))
-        || fcntl_get_seals(&file).is_ok_and(|seals| seals.contains(SealFlags::WRITE))
+    let is_sealed = || {
+        open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .and_then(fcntl_get_seals)
+            .is_ok_and(|seals| seals.contains(SealFlags::WRITE))
+    };
+    let in_memory =
+        || std::fs::read_link(SELF).is_ok_and(|name| name.as_os_str().as_bytes().starts_with(b"/memfd:"));
+    statvfs(SELF).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY))
+        || in_memory() && is_sealed()
 }
 
 fn read_only_mount() -> Option<OwnedFd> {
