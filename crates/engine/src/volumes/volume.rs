@@ -8,7 +8,8 @@ use std::io::ErrorKind as IoKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use ross_image::layer::remove_tree;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::copy;
@@ -18,6 +19,9 @@ use crate::model::{ContainerConfig, Mount, MountKind, Timestamp};
 use crate::names::new_id;
 use crate::paths::Paths;
 use crate::rootfs::RootFd;
+
+/// A first-use copy under way.
+const STAGING: &str = "_data.new";
 
 /// Whether this can name a volume; empty is one without a name.
 pub(crate) fn check_name(name: &str) -> Result<()> {
@@ -106,13 +110,15 @@ pub(crate) fn unmake(made: Made, paths: &Paths, db: &Db) {
 
 /// Removes a volume; none is no error.
 pub(crate) fn remove(name: &str, paths: &Paths, db: &Db) -> Result<()> {
-    let dir = paths.volumes().join(name);
-    match fs::remove_dir_all(&dir) {
-        Ok(()) => {}
-        Err(error) if error.kind() == IoKind::NotFound => {}
-        Err(error) => return Err(EngineError::io("remove volume", &dir, error)),
-    }
+    remove_in(&paths.volumes(), name)?;
     Ok(db.delete_volume(name)?)
+}
+
+/// Removes what lies in a directory under this name, however deep a container has nested it.
+fn remove_in(dir: &Path, name: &str) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let removed = openat(CWD, dir, flags, Mode::empty()).and_then(|dir| remove_tree(&dir, name.as_bytes()));
+    removed.map_err(|error| EngineError::io("remove", &dir.join(name), error))
 }
 
 /// Names of the volumes that were made for this container alone.
@@ -157,11 +163,8 @@ pub(crate) fn fill(config: &ContainerConfig, paths: &Paths, root: &RootFd) -> Re
             Err(Errno::NOENT | Errno::NOTDIR) => continue,
             Err(error) => return Err(failed(error.into())),
         };
-        let staging = data.with_file_name("_data.new");
-        match fs::remove_dir_all(&staging) {
-            Err(error) if error.kind() != IoKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
+        let staging = data.with_file_name(STAGING);
+        remove_in(&paths.volumes().join(name), STAGING)?;
         copy::copy_tree(source, &staging).map_err(failed)?;
         fs::rename(&staging, &complete).map_err(failed)?;
         move_in(&complete, &data).map_err(failed)?;
@@ -232,6 +235,16 @@ mod tests {
             fs::write(image.join("real/later"), "").unwrap();
         }
         assert!(!paths.volume_data("named").join("later").exists(), "only an empty volume is filled");
+        // A container can nest directories far deeper than a stack is.
+        let fd = (0..20_000).fold(
+            openat(CWD, paths.volume_data("named"), OFlags::DIRECTORY, Mode::empty()),
+            |at, _| {
+                let at = at.unwrap();
+                rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+                openat(&at, "d", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            },
+        );
+        drop(fd.unwrap());
         unmake(made, &paths, &db);
         assert_eq!(fs::read_dir(paths.volumes()).unwrap().count(), 0);
     }
