@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::db::Durability;
 use crate::error::{EngineError, Result};
 use crate::model::{ContainerState, RemoveOptions, Signal};
+use crate::task::blocking;
 use crate::volumes;
 
 /// How long killed processes may take to be gone; the task of the container does nothing else meanwhile.
@@ -90,17 +91,13 @@ impl Actor {
         } else {
             Vec::new()
         };
-        let removed = tokio::task::spawn_blocking(move || {
+        let removed = blocking(move || {
             let dirs = remove_dirs(&context, &id, &layers);
             let volumes = anonymous.iter().map(|name| volumes::remove(name, &context.paths, &context.db));
             // Each is tried, whatever the ones before it came to.
             volumes.fold(dirs, Result::and)
         });
-        let left = match removed.await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.sentence()),
-            Err(_) => Some("removal was interrupted".to_owned()),
-        };
+        let left = removed.await.err().map(|error| error.sentence());
         if let Some(left) = &left {
             tracing::warn!(container = %self.row.id, error = left, "something of the container is left behind");
         }

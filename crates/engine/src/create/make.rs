@@ -20,6 +20,7 @@ use crate::model::{
     Run, Timestamp,
 };
 use crate::names::{generate, new_id};
+use crate::task::blocking;
 use crate::volumes::{self, Made};
 
 /// Generated names that are tried.
@@ -27,7 +28,7 @@ const NAME_ATTEMPTS: u32 = 32;
 
 /// Makes a container.
 pub(crate) async fn create(context: &Arc<Context>, request: CreateRequest) -> Result<Created> {
-    let task = tokio::task::spawn_blocking({
+    let making = blocking({
         let context = context.clone();
         move || {
             let (row, warnings, hold) = make(&context, request)?;
@@ -38,9 +39,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: CreateRequest) -> Re
             Ok((created, handle))
         }
     });
-    let (created, handle) = task
-        .await
-        .unwrap_or_else(|error| Err(EngineError::internal("task", "a task ended early").caused_by(error)))?;
+    let (created, handle) = making.await?;
     context.events.tell(EventKind::Container, "create", created.id.as_str(), handle.view().attributes());
     Ok(created)
 }
