@@ -44,8 +44,14 @@ impl Actor {
         if !self.state().is_running() {
             return Ok(Flow::GoOn);
         }
-        // What removes it is the removal that is under way.
+        // What removes it is the removal that is under way; when that gives up, it goes as it would have gone.
         self.keep = true;
+        let ended = self.kill_and_see().await;
+        self.keep &= ended.is_ok();
+        ended
+    }
+
+    async fn kill_and_see(&mut self) -> Result<Flow> {
         self.send(Signal::KILL).await?;
         let Some(mut exit) = self.exit.take() else { return Ok(Flow::GoOn) };
         match tokio::time::timeout(LEAVE, &mut exit).await {
@@ -93,7 +99,9 @@ impl Actor {
         };
         let removed = blocking(move || {
             let dirs = remove_dirs(&context, &id, &layers);
-            let volumes = anonymous.iter().map(|name| volumes::remove(name, &context.paths, &context.db));
+            // One that another container mounts, too, is that container's now.
+            let unused = anonymous.iter().filter(|name| !volumes::is_used(name, &context.registry));
+            let volumes = unused.map(|name| volumes::remove(name, &context.paths, &context.db));
             // Each is tried, whatever the ones before it came to.
             volumes.fold(dirs, Result::and)
         });
