@@ -7,7 +7,6 @@
 mod config;
 mod convert;
 mod host;
-mod lock;
 mod notify;
 mod open_files;
 mod peer;

@@ -1,8 +1,7 @@
-//! The daemon from start to end: locks, engine, socket, services, signals.
+//! The daemon from start to end: engine, socket, services, signals.
 //!
 //! The socket appears only once the engine has found its containers again, so whoever reaches it is answered.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -19,7 +18,6 @@ use tonic::transport::Server;
 use tonic::transport::server::Router;
 
 use crate::config::Config;
-use crate::lock::DirectoryLock;
 use crate::notify;
 use crate::services::{Containers, Daemon, Images};
 use crate::socket::Socket;
@@ -39,12 +37,6 @@ pub async fn serve(config: Config, open_files: OpenFiles) -> anyhow::Result<()> 
     // Caught from here on: a signal while the engine opens ends the daemon right after.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    for directory in [&config.root, &config.state] {
-        make_private(directory)?;
-    }
-    let _root_lock = DirectoryLock::take(&config.root)?;
-    let _state_lock =
-        if config.state == config.root { None } else { Some(DirectoryLock::take(&config.state)?) };
     let engine = open_engine(&config, open_files).await?;
     let (socket, listener) = Socket::listen(&config.socket)?;
     let listener = UnixListener::from_std(listener)?;
@@ -78,16 +70,6 @@ pub async fn serve(config: Config, open_files: OpenFiles) -> anyhow::Result<()> 
     engine.shutdown().await;
     tracing::info!("rossd has stopped");
     Ok(())
-}
-
-/// A directory that nobody but root looks into.
-fn make_private(directory: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o711)
-        .create(directory)
-        .with_context(|| format!("make {}", directory.display()))
 }
 
 async fn open_engine(config: &Config, open_files: OpenFiles) -> anyhow::Result<Engine> {

@@ -42,7 +42,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // The directory lock says that no other daemon has put its own there.
+        // The engine's lock on its directories says that no other daemon has put its own there.
         if let Err(error) = std::fs::remove_file(&self.path)
             && error.kind() != std::io::ErrorKind::NotFound
         {

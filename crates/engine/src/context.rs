@@ -1,6 +1,5 @@
 //! What every part of the engine stands on.
 
-use std::fs::File;
 use std::sync::Mutex;
 
 use ross_image::ImageStore;
@@ -13,6 +12,7 @@ use crate::engine::EngineConfig;
 use crate::events::Events;
 use crate::exec::Execs;
 use crate::host::Host;
+use crate::lock::DirectoryLock;
 use crate::paths::Paths;
 
 /// Shared by the engine and all its tasks.
@@ -29,6 +29,6 @@ pub(crate) struct Context {
     pub(crate) execs: Execs,
     pub(crate) events: Events,
     pub(crate) host: Host,
-    /// Held until shutdown: one engine to a root directory.
-    pub(crate) lock: Mutex<Option<File>>,
+    /// Held until shutdown: one engine to a root and to a state directory.
+    pub(crate) locks: Mutex<Vec<DirectoryLock>>,
 }

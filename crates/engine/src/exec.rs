@@ -17,9 +17,13 @@ use crate::model::{ContainerState, EventKind, ExecConfig, ExecDetails, ExecStart
 use crate::names::new_id;
 use crate::rootfs::RootFd;
 use crate::spec::exec_process;
+use crate::task::blocking;
 
 /// Execs that ended and are remembered, in one container.
 const KEPT: usize = 64;
+
+/// Execs of one container that may wait to be started. Each may hold a request of some megabytes.
+const PREPARED: usize = 256;
 
 /// All execs of the engine.
 #[derive(Debug, Default)]
@@ -83,8 +87,8 @@ impl Exec {
         matches!(*self.lock(), State::Ended { .. })
     }
 
-    fn is_active(&self) -> bool {
-        matches!(*self.lock(), State::Running { .. } | State::Starting)
+    fn is_prepared(&self) -> bool {
+        *self.lock() == State::Prepared
     }
 
     fn details(&self) -> ExecDetails {
@@ -110,7 +114,7 @@ impl Execs {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn insert(&self, container: ContainerId, config: ExecConfig) -> Arc<Exec> {
+    fn insert(&self, container: ContainerId, config: ExecConfig) -> Result<Arc<Exec>> {
         let exec = Arc::new(Exec {
             id: new_id(),
             container: container.clone(),
@@ -119,13 +123,20 @@ impl Execs {
         });
         let mut inner = self.lock();
         let execs = inner.entry(container).or_default();
+        if execs.iter().filter(|exec| exec.is_prepared()).count() >= PREPARED {
+            let text = format!(
+                "container {} has {PREPARED} execs that were created and never started: start them before creating more",
+                exec.container
+            );
+            return Err(EngineError::new(ErrorKind::ResourceExhausted, exec.container.as_str(), text));
+        }
         if execs.iter().filter(|exec| exec.has_ended()).count() > KEPT
             && let Some(oldest) = execs.iter().position(|exec| exec.has_ended())
         {
             execs.remove(oldest);
         }
         execs.push(exec.clone());
-        exec
+        Ok(exec)
     }
 
     fn find(&self, id: &str) -> Result<Arc<Exec>> {
@@ -141,11 +152,12 @@ impl Execs {
         execs.filter(|exec| !exec.has_ended()).map(|exec| exec.id.clone()).collect()
     }
 
-    /// Its processes have ended with it.
+    /// Its processes have ended with it, and what was prepared to run in it is forgotten.
     pub(crate) fn container_ended(&self, container: &ContainerId) {
-        for exec in self.lock().get(container).into_iter().flatten() {
-            if exec.is_active() {
-                // KILL is what ends them.
+        if let Some(execs) = self.lock().get_mut(container) {
+            execs.retain(|exec| !exec.is_prepared());
+            for exec in execs {
+                // KILL is what ends them; the code of one that has ended stays.
                 exec.ended(128 + 9);
             }
         }
@@ -191,8 +203,14 @@ pub(crate) fn create(context: &Context, container: &str, config: ExecConfig) -> 
             format!("`{}` is not an absolute path", config.working_dir),
         ));
     }
-    tell(context, &view, &format!("exec_create: {}", config.cmd.join(" ")));
-    Ok(context.execs.insert(view.id.clone(), config).id.clone())
+    let exec = context.execs.insert(view.id.clone(), config)?;
+    if let Err(gone) = context.registry.find(view.id.as_str()) {
+        // Removed since it was looked up, and nobody else clears this away.
+        context.execs.container_removed(&view.id);
+        return Err(gone);
+    }
+    tell(context, &view, &format!("exec_create: {}", exec.config.cmd.join(" ")));
+    Ok(exec.id.clone())
 }
 
 fn tell(context: &Context, view: &View, action: &str) {
@@ -247,10 +265,7 @@ async fn run(
         let (bundle, rootfs) =
             (context.paths.state_of(&view.id).join("config.json"), context.paths.rootfs(&view.id));
         let (config, groups) = (exec.config.clone(), view.config.group_add.clone());
-        let task = tokio::task::spawn_blocking(move || process_json(&bundle, &rootfs, &config, &groups));
-        task.await.unwrap_or_else(|error| {
-            Err(EngineError::internal("task", "a task ended early").caused_by(error))
-        })?
+        blocking(move || process_json(&bundle, &rootfs, &config, &groups)).await?
     };
     let config = &exec.config;
     let attach =
@@ -308,7 +323,7 @@ mod tests {
     fn an_exec_has_one_start_and_one_end() {
         let execs = Execs::default();
         let container = ContainerId::from_random([1; 32]);
-        let exec = execs.insert(container.clone(), ExecConfig::default());
+        let exec = execs.insert(container.clone(), ExecConfig::default()).unwrap();
         assert_eq!(execs.ids(&container).len(), 1);
         exec.take_start().unwrap();
         assert_eq!(exec.take_start().unwrap_err().kind(), ErrorKind::FailedPrecondition);
@@ -326,12 +341,32 @@ mod tests {
     fn old_ends_are_forgotten() {
         let execs = Execs::default();
         let container = ContainerId::from_random([1; 32]);
-        let first = execs.insert(container.clone(), ExecConfig::default());
+        let first = execs.insert(container.clone(), ExecConfig::default()).unwrap();
         first.ended(0);
         for _ in 0..2 * KEPT {
-            execs.insert(container.clone(), ExecConfig::default()).ended(0);
+            execs.insert(container.clone(), ExecConfig::default()).unwrap().ended(0);
         }
         assert!(execs.inspect(first.id.as_str()).is_err());
         assert!(execs.lock()[&container].len() <= KEPT + 2);
+    }
+
+    #[test]
+    fn execs_that_are_never_started_are_bounded_and_go_with_their_run() {
+        let execs = Execs::default();
+        let container = ContainerId::from_random([1; 32]);
+        let insert = || execs.insert(container.clone(), ExecConfig::default());
+        let started = insert().unwrap();
+        started.take_start().unwrap();
+        for _ in 0..PREPARED {
+            insert().unwrap();
+        }
+        let error = insert().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+        assert!(error.sentence().contains(container.as_str()), "{}", error.sentence());
+        execs.insert(ContainerId::from_random([2; 32]), ExecConfig::default()).unwrap();
+        execs.container_ended(&container);
+        assert_eq!(execs.lock()[&container].len(), 1, "the one that was started is remembered");
+        assert_eq!(execs.inspect(started.id.as_str()).unwrap().exit_code, Some(137));
+        insert().unwrap();
     }
 }

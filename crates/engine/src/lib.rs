@@ -17,6 +17,7 @@ mod events;
 mod exec;
 mod host;
 mod list;
+mod lock;
 mod logs;
 pub mod model;
 mod names;
@@ -26,6 +27,7 @@ mod reconcile;
 mod rootfs;
 mod spec;
 mod stats;
+mod task;
 mod volumes;
 
 pub use attach::{AttachInput, AttachOutput, AttachSession};

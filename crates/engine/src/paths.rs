@@ -20,10 +20,6 @@ impl Paths {
         self.root.join("ross.db")
     }
 
-    pub(crate) fn lock(&self) -> PathBuf {
-        self.root.join("lock")
-    }
-
     pub(crate) fn containers(&self) -> PathBuf {
         self.root.join("containers")
     }

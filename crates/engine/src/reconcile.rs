@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::db::{ContainerRow, Durability};
 use crate::error::{EngineError, Result};
 use crate::model::{ContainerState, RemoveOptions, Signal, Timestamp};
+use crate::task::blocking;
 
 /// A shim that does not answer within this time is treated as gone.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -82,15 +83,14 @@ fn follow_up(handle: Handle, next: Next) {
 /// Ids that have directories and no row.
 async fn strangers(context: &Arc<Context>, known: HashSet<ContainerId>) -> Result<BTreeSet<ContainerId>> {
     let paths = [context.paths.containers(), context.paths.container_states(), context.paths.runtime()];
-    let task = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let mut ids = BTreeSet::new();
         for path in &paths {
             ids.extend(ids_in(path)?.into_iter().filter(|id| !known.contains(id)));
         }
         Ok(ids)
-    });
-    task.await
-        .unwrap_or_else(|error| Err(EngineError::internal("task", "a task ended early").caused_by(error)))
+    })
+    .await
 }
 
 fn ids_in(path: &Path) -> Result<Vec<ContainerId>> {
@@ -237,6 +237,7 @@ fn is_news(record: &ExitRecord, row: &ContainerRow) -> bool {
 
 /// The state of a container that does not run, and what follows from it.
 fn settle(row: &mut ContainerRow) -> Next {
+    let restart_was_due = row.run.state == ContainerState::Restarting;
     match row.run.state {
         ContainerState::Removing | ContainerState::Dead => return Next::Remove,
         ContainerState::Restarting => {
@@ -244,13 +245,12 @@ fn settle(row: &mut ContainerRow) -> Next {
         }
         _ => {}
     }
-    let was_running = false;
     let started_before = row.run.started_at.is_some();
     if row.config.auto_remove && started_before {
         return Next::Remove;
     }
     let starts =
-        row.config.restart.starts_with_daemon(was_running, row.run.exited.code, row.run.stopped_by_hand);
+        row.config.restart.starts_with_daemon(restart_was_due, row.run.exited.code, row.run.stopped_by_hand);
     if started_before && starts { Next::Start } else { Next::Nothing }
 }
 
@@ -297,6 +297,12 @@ mod tests {
         check(Ended, &stopped, Ended, Next::Nothing);
         check(Created, &never_started, Created, Next::Nothing);
         check(Restarting, &always, Ended, Next::Start);
+        let on_failure = |row: &mut ContainerRow| {
+            row.config.restart = RestartPolicy::OnFailure { max_retries: 5 };
+            row.run.exited.code = 1;
+        };
+        check(Restarting, &on_failure, Ended, Next::Start);
+        check(Ended, &on_failure, Ended, Next::Nothing);
         check(Removing, &|_| {}, Removing, Next::Remove);
         check(Dead, &|_| {}, Dead, Next::Remove);
         check(Ended, &|row| row.config.auto_remove = true, Ended, Next::Remove);

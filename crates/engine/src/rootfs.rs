@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
@@ -42,18 +42,21 @@ impl RootFd {
 
     /// The text of a regular file; empty when there is none.
     pub(crate) fn read(&self, path: &str) -> Result<String> {
-        // NONBLOCK: a FIFO in its place must not hold ross up.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = match self.open_at(Path::new(path), flags) {
-            Ok(fd) => fd,
+        // Looked at before it is opened to be read: opening a device can do something to the host, and opening a FIFO
+        // waits.
+        let found = match self.open_at(Path::new(path), OFlags::PATH) {
+            Ok(found) => found,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(String::new()),
             Err(error) => return Err(EngineError::io("open in the container", Path::new(path), error)),
         };
         let failed = |error: std::io::Error| EngineError::io("read in the container", Path::new(path), error);
-        let stat = fstat(&fd).map_err(|error| failed(error.into()))?;
+        let stat = fstat(&found).map_err(|error| failed(error.into()))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(String::new());
         }
+        let name = format!("/proc/self/fd/{}", found.as_raw_fd());
+        let fd = openat(CWD, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| failed(error.into()))?;
         let mut bytes = Vec::new();
         File::from(fd).take(MAX_FILE).read_to_end(&mut bytes).map_err(failed)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())

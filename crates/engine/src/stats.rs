@@ -15,6 +15,7 @@ use crate::model::{
     BlockIoStats, ContainerStats, CpuStats, InterfaceStats, MemoryStats, PidsStats, Pressure, Timestamp,
 };
 use crate::spec::cgroup_path;
+use crate::task::blocking;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -55,11 +56,7 @@ impl StatsStream {
         if view.removed.is_some() || !view.run.state.is_running() {
             return None;
         }
-        let task = tokio::task::spawn_blocking(move || sample(&view));
-        let sampled = task.await.unwrap_or_else(|error| {
-            Err(EngineError::internal("stats", "a task ended early").caused_by(error))
-        });
-        let mut sampled = match sampled {
+        let mut sampled = match blocking(move || sample(&view)).await {
             Ok(sampled) => sampled,
             Err(error) => {
                 let view = self.views.borrow().clone();

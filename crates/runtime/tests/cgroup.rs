@@ -461,6 +461,42 @@ fn many_at_once_do_not_hinder_each_other() {
 }
 
 #[test]
+fn the_parent_of_all_containers_goes_with_the_last_and_comes_back() {
+    const CASE: &str = "the_parent_of_all_containers_goes_with_the_last_and_comes_back";
+    // Only for its checks: these cgroups lie beside it, where those of containers do.
+    let Some(tree) = Tree::new(CASE) else { return };
+    let limits = if tree.has(CASE, &["pids"]) { resources(r#"{"pids":{"limit":5}}"#) } else { nothing() };
+    let path =
+        |name: &str| CgroupPath::of_container("", &format!("test-{}-{name}", std::process::id())).unwrap();
+    // Each removes the parent under the others' feet whenever it is the last.
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (path, limits) = (&path, &limits);
+            scope.spawn(move || {
+                for round in 0..100 {
+                    let path = path(&format!("{thread}-{round}"));
+                    Cgroup::create(&path, limits).unwrap().remove().unwrap();
+                }
+            });
+        }
+    });
+    // Something that runs on this machine may be in it.
+    let parent = tree.mount.join(ross_runtime::cgroup::DEFAULT_PARENT);
+    let first = Cgroup::create(&path("first"), &nothing()).unwrap();
+    let second = Cgroup::create(&path("second"), &nothing()).unwrap();
+    first.remove().unwrap();
+    assert!(parent.exists(), "it went with a container that was not the last");
+    second.remove().unwrap();
+    let others = || fs::read_dir(&parent).is_ok_and(|mut all| all.any(|one| one.unwrap().path().is_dir()));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // One of those others may have made it and not yet moved in.
+    while parent.exists() && !others() {
+        assert!(Instant::now() < deadline, "it stayed when the last was gone");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn statistics_are_read() {
     let Some(tree) = Tree::new("statistics_are_read") else { return };
     let cgroup = Cgroup::create(&tree.path("c"), &nothing()).unwrap();

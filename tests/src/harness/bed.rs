@@ -137,6 +137,10 @@ impl Daemon {
         self.dir.join("root")
     }
 
+    pub fn state(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
     pub fn host(&self) -> String {
         format!("unix://{}", self.dir.join("ross.sock").display())
     }

@@ -65,10 +65,7 @@ fn cgroups(dir: &Path, seen: &mut BTreeSet<String>) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            // The parent of all containers' cgroups stays, as machine.slice does.
-            if entry.file_name() != "ross" {
-                seen.insert(format!("cgroup {}", entry.path().display()));
-            }
+            seen.insert(format!("cgroup {}", entry.path().display()));
             cgroups(&entry.path(), seen);
         }
     }

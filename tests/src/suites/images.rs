@@ -195,8 +195,25 @@ fn names(bed: &mut Bed) -> Result<()> {
 
 fn in_use(bed: &mut Bed) -> Result<()> {
     let name = bed.name("user");
+    bed.ross(&["tag", "busybox", "used:1"])?.ok()?;
+    bed.ross(&["tag", "busybox", "other:2"])?.ok()?;
+    bed.ross(&["run", "-d", "--name", &name, "used:1", "sleep", "1000"])?.ok()?;
+    // An image that is asked for by one of its names is listed by that name only.
+    let listed = bed.ross(&["images", "used:1"])?.ok()?;
+    ensure!(listed.stdout.lines().count() == 2, "more than a header and one name: {}", listed.stdout);
+    ensure!(!listed.stdout.contains("other") && !listed.stdout.contains("busybox"), "{}", listed.stdout);
+    let id = bed.ross(&["images", "-q", "--no-trunc", "used:1"])?.ok()?;
+    ensure!(id.text().lines().count() == 1, "one id for one name: {}", id.stdout);
+    // By id nothing of it goes while a container runs, not even by force.
+    bed.ross(&["rmi", id.text()])?.complains(&["in use", &name])?;
+    bed.ross(&["rmi", "-f", id.text()])?.complains(&["in use", &name])?;
+    // A name that is not the last is only a name; the last one stays.
+    bed.ross(&["rmi", "other:2"])?.ok()?.prints("Untagged: other:2")?;
+    bed.ross(&["exec", &name, "true"])?.ok()?;
+    bed.ross(&["rm", "-f", &name])?.ok()?;
+    bed.ross(&["rmi", "used:1"])?.ok()?.prints("Untagged: used:1")?;
     bed.ross(&["run", "-d", "--name", &name, "busybox", "sleep", "1000"])?.ok()?;
-    bed.ross(&["rmi", "busybox"])?.complains(&["busybox"])?;
+    bed.ross(&["rmi", "busybox"])?.complains(&["busybox", "in use", &name])?;
     bed.ross(&["exec", &name, "true"])?.ok()?;
     bed.ross(&["rm", "-f", &name])?.ok()?;
     bed.ross(&["run", "--rm", "busybox", "true"])?.ok()?;

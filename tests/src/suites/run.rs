@@ -124,6 +124,18 @@ fn volume(bed: &mut Bed) -> Result<()> {
     let again = format!("{name}:/data");
     bed.ross(&["run", "--rm", "-v", &again, "busybox", "cat", "/data/kept"])?.ok()?.prints("kept")?;
     bed.ross(&["run", "--rm", "-v", &again, "busybox", "cat", "/data/passwd"])?.ok()?.says("root")?;
+    // One without a name goes with its container, unless another mounts it, too; then with that one.
+    let (first, second) = (bed.name("first"), bed.name("second"));
+    bed.ross(&["run", "-d", "--name", &first, "-v", "/shared", "busybox", "sleep", "1000"])?.ok()?;
+    bed.ross(&["run", "-d", "--name", &second, "--volumes-from", &first, "busybox", "sleep", "1000"])?
+        .ok()?;
+    bed.ross(&["exec", &first, "touch", "/shared/precious"])?.ok()?;
+    bed.ross(&["rm", "-f", "-v", &first])?.ok()?;
+    bed.ross(&["exec", &second, "ls", "/shared"])?.ok()?.prints("precious")?;
+    bed.ross(&["rm", "-f", "-v", &second])?.ok()?;
+    let nameless = |volume: &fs::DirEntry| volume.file_name().len() == 64;
+    let left = fs::read_dir(bed.daemon()?.root().join("volumes"))?.flatten().filter(nameless).count();
+    ensure!(left == 0, "{left} volumes without a name stay");
     Ok(())
 }
 
@@ -251,6 +263,10 @@ fn cidfile(bed: &mut Bed) -> Result<()> {
     bed.ross(&["rm", &name])?.ok()?;
     bed.ross(&["run", "--rm", "--name", &name, "busybox", "true"])?.ok()?;
     bed.ross(&["inspect", &name])?.complains(&[&name])?;
+    for folder in [bed.daemon()?.root(), bed.daemon()?.state()] {
+        let left = fs::read_dir(folder.join("containers"))?.count();
+        ensure!(left == 0, "{left} directories of containers stay in {}", folder.display());
+    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ const MAX_CODE_LINES: usize = 600;
 const UNSAFE_ROOM: &str = "crates/sys/";
 const BANNED_NAMES: [&str; 4] = ["util", "common", "helpers", "misc"];
 /// Doors that still hold code of their own; none may join them, and one that is clean must go from this list.
-const DOORS_WITH_CODE: [&str; 2] = ["crates/engine/src/db/mod.rs", "crates/image/src/registry/mod.rs"];
+const DOORS_WITH_CODE: [&str; 1] = ["crates/image/src/registry/mod.rs"];
 const ROOTS: [&str; 4] = ["crates", "rootfs-fixtures", "tests", "xtask"];
 
 pub fn check() -> Result<Vec<String>> {

@@ -1,12 +1,11 @@
 //! Filters of the list of images, by docker's words.
 
-use ross_api::v1::{Filter, ImageSummary};
+use ross_api::v1::Filter;
 use ross_engine::model::Timestamp;
 use ross_image::Image;
 use ross_types::ImageRef;
 use tonic::Status;
 
-use super::image::tags;
 use crate::status::invalid;
 
 /// Filters, checked. Alternatives in each list; a list that is empty says nothing.
@@ -55,34 +54,23 @@ impl ImageFilters {
         Ok(())
     }
 
-    /// Leaves an image that was asked for by name only the names that were asked for.
-    pub fn keep_names(&self, summary: &mut ImageSummary) {
-        summary.repo_tags.retain(|tag| self.asks_for(tag));
-        let digest_of_kept = |digest: &String| {
-            let repository = digest.split_once('@').map_or(digest.as_str(), |(repository, _)| repository);
-            summary
-                .repo_tags
-                .iter()
-                .any(|tag| tag.rsplit_once(':').is_some_and(|(name, _)| name == repository))
-                || self.asks_for(digest)
+    /// The references of `image` that were asked for: all of them where none was named.
+    pub fn shown<'a>(&self, image: &'a Image) -> Vec<&'a ImageRef> {
+        let asked = |reference: &&ImageRef| {
+            self.references.is_empty() || self.references.iter().any(|pattern| names(pattern, reference))
         };
-        summary.repo_digests.retain(digest_of_kept);
-    }
-
-    fn asks_for(&self, name: &str) -> bool {
-        self.references.is_empty() || self.references.iter().any(|pattern| names(pattern, name))
+        image.record.references.iter().filter(asked).collect()
     }
 
     /// Whether all of them hold for `image`.
     pub fn accept(&self, image: &Image) -> bool {
-        let tags = tags(image);
         let labels = &image.config.config.labels;
         let made = creation(image);
         let label = |(name, value): &(String, Option<String>)| {
             labels.get(name).is_some_and(|have| value.as_ref().is_none_or(|want| want == have))
         };
-        (self.references.is_empty() || tags.iter().any(|tag| self.asks_for(tag)))
-            && (self.dangling.is_empty() || self.dangling.contains(&tags.is_empty()))
+        (self.references.is_empty() || !self.shown(image).is_empty())
+            && (self.dangling.is_empty() || self.dangling.contains(&image.record.references.is_empty()))
             && self.labels.iter().all(label)
             && (self.before.is_empty()
                 || self.before.iter().any(|limit| made.is_some_and(|made| made < *limit)))
@@ -108,11 +96,12 @@ fn made(key: &str, value: &str, images: &[Image]) -> Result<Timestamp, Status> {
     creation(image).ok_or_else(|| invalid(&field, format!("image `{value}` does not say when it was made")))
 }
 
-/// Whether a pattern names a tag: with a tag, without one, or the repository's last part; `*` and `?` match
-/// anything but a slash.
-fn names(pattern: &str, tag: &str) -> bool {
-    let repository = tag.rsplit_once(':').map_or(tag, |(repository, _)| repository);
-    glob(pattern.as_bytes(), tag.as_bytes()) || glob(pattern.as_bytes(), repository.as_bytes())
+/// Whether a pattern names a reference, as people know it: as a whole, or its repository; `*` and `?` match anything but
+/// a slash.
+fn names(pattern: &str, reference: &ImageRef) -> bool {
+    let whole = reference.familiar();
+    glob(pattern.as_bytes(), whole.as_bytes())
+        || glob(pattern.as_bytes(), reference.familiar_name().as_bytes())
 }
 
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
@@ -134,8 +123,10 @@ mod tests {
 
     #[test]
     fn patterns() {
-        let check = |pattern: &str, tag: &str, expected: bool| {
-            assert_eq!(names(pattern, tag), expected, "{pattern} {tag}")
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        let pinned = format!("alpine@{digest}");
+        let check = |pattern: &str, reference: &str, expected: bool| {
+            assert_eq!(names(pattern, &reference.parse().unwrap()), expected, "{pattern} {reference}")
         };
         check("alpine", "alpine:3", true);
         check("alpine:3", "alpine:3", true);
@@ -144,7 +135,59 @@ mod tests {
         check("*", "127.0.0.1:5000/a:1", false);
         check("*/*", "127.0.0.1:5000/a:1", true);
         check("127.0.0.1:5000/?", "127.0.0.1:5000/a:1", true);
+        check("127.0.0.1:5000/a:2", "127.0.0.1:5000/a:1", false);
         check("alpin", "alpine:3", false);
+        check("alpine", &pinned, true);
+        check(&pinned, &pinned, true);
+        check("alpine:3", &pinned, false);
+    }
+
+    fn image(references: &[&str]) -> Image {
+        let digest = ross_types::Digest::sha256([1; 32]);
+        let record = ross_image::ImageRecord {
+            id: digest.clone(),
+            manifest: digest,
+            media_type: String::new(),
+            platform: ross_types::Platform::host(),
+            layers: Vec::new(),
+            size: 0,
+            created: None,
+            pulled_at: 0,
+            references: references.iter().map(|reference| reference.parse().unwrap()).collect(),
+        };
+        let config = ross_image::ImageConfig::default();
+        Image { record, config, raw_config: Vec::new(), damaged: None }
+    }
+
+    #[test]
+    fn an_image_is_shown_by_the_names_that_were_asked_for() {
+        let pinned = format!("used@sha256:{}", "ab".repeat(32));
+        let image = image(&["other:2", "used:1", "used:3", &pinned]);
+        let check = |pattern: &str, expected: &[&str]| {
+            let filter = Filter { key: "reference".to_owned(), values: vec![pattern.to_owned()] };
+            let filters = ImageFilters::parse(&[filter], &[]).unwrap();
+            let shown: Vec<String> = filters.shown(&image).into_iter().map(ImageRef::familiar).collect();
+            assert_eq!(shown, expected, "{pattern}");
+            assert_eq!(filters.accept(&image), !expected.is_empty(), "{pattern}");
+        };
+        check("used:1", &["used:1"]);
+        check("used", &["used:1", "used:3", &pinned]);
+        check(&pinned, &[&pinned]);
+        check("other:*", &["other:2"]);
+        check("none", &[]);
+        assert_eq!(ImageFilters::default().shown(&image).len(), 4);
+    }
+
+    #[test]
+    fn only_an_image_without_any_name_is_dangling() {
+        let check = |references: &[&str], dangling: bool| {
+            let filter = Filter { key: "dangling".to_owned(), values: vec!["true".to_owned()] };
+            let filters = ImageFilters::parse(&[filter], &[]).unwrap();
+            assert_eq!(filters.accept(&image(references)), dangling, "{references:?}");
+        };
+        check(&[], true);
+        check(&["used:1"], false);
+        check(&[&format!("used@sha256:{}", "ab".repeat(32))], false);
     }
 
     #[test]

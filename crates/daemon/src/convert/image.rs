@@ -6,6 +6,7 @@ use ross_api::v1::{
 };
 use ross_engine::model::Timestamp;
 use ross_image::{History, Image};
+use ross_types::{Digest, ImageRef};
 
 use super::time;
 
@@ -14,15 +15,15 @@ fn created(text: Option<&String>) -> Option<prost_types::Timestamp> {
 }
 
 /// Names with tags, in their familiar form.
-pub fn tags(image: &Image) -> Vec<String> {
-    let tagged = image.record.references.iter().filter(|reference| reference.digest().is_none());
-    tagged.map(ross_types::ImageRef::familiar).collect()
+fn tags<'a>(references: impl IntoIterator<Item = &'a ImageRef>) -> Vec<String> {
+    let tagged = references.into_iter().filter(|reference| reference.digest().is_none());
+    tagged.map(ImageRef::familiar).collect()
 }
 
-fn digests(image: &Image) -> Vec<String> {
+fn digests<'a>(references: impl IntoIterator<Item = &'a ImageRef>, manifest: &Digest) -> Vec<String> {
     let mut digests: Vec<String> = Vec::new();
-    for reference in &image.record.references {
-        let digest = reference.digest().unwrap_or(&image.record.manifest);
+    for reference in references {
+        let digest = reference.digest().unwrap_or(manifest);
         let text = format!("{}@{digest}", reference.familiar_name());
         if !digests.contains(&text) {
             digests.push(text);
@@ -31,13 +32,13 @@ fn digests(image: &Image) -> Vec<String> {
     digests
 }
 
-/// One line of a list.
-pub fn summary(image: &Image, containers: u32) -> ImageSummary {
+/// One line of a list, by these of its references.
+pub fn summary(image: &Image, references: &[&ImageRef], containers: u32) -> ImageSummary {
     let platform = &image.record.platform;
     ImageSummary {
         id: image.record.id.to_string(),
-        repo_tags: tags(image),
-        repo_digests: digests(image),
+        repo_tags: tags(references.iter().copied()),
+        repo_digests: digests(references.iter().copied(), &image.record.manifest),
         created: created(image.record.created.as_ref()),
         size_bytes: image.record.size,
         containers,
@@ -53,8 +54,9 @@ pub fn summary(image: &Image, containers: u32) -> ImageSummary {
 /// One image in full.
 pub fn inspection(image: &Image, containers: u32) -> InspectImageResponse {
     let defaults = &image.config.config;
+    let references: Vec<_> = image.record.references.iter().collect();
     InspectImageResponse {
-        summary: Some(summary(image, containers)),
+        summary: Some(summary(image, &references, containers)),
         manifest_digest: image.record.manifest.to_string(),
         manifest_media_type: image.record.media_type.clone(),
         layers: image
@@ -97,5 +99,5 @@ fn history(entry: &History) -> HistoryEntry {
 
 /// An image that came out of an archive.
 pub fn loaded(image: &Image) -> Loaded {
-    Loaded { id: image.record.id.to_string(), references: tags(image) }
+    Loaded { id: image.record.id.to_string(), references: tags(&image.record.references) }
 }

@@ -182,9 +182,6 @@ mod tests {
             let status = options(asked).expect_err(field);
             assert!(status.message().contains(field), "{}", status.message());
         };
-        let port =
-            |host_port, container_port| PortMapping { host_port, container_port, ..PortMapping::default() };
-        let _ = port(1, 1);
         check(|o| o.mode = "container:".to_owned(), "network mode");
         check(|o| o.ipv4_address = "1.2.3".to_owned(), "ipv4_address");
         check(|o| o.mac_address = "02:00".to_owned(), "mac_address");

@@ -1,6 +1,5 @@
-//! Service `ContainerService`.
-
-use std::future::Future;
+//! Service `ContainerService`. A change runs to its end whether or not the caller stays for the answer: the engine sees
+//! to that.
 
 use ross_api::v1::container_service_server::ContainerService;
 use ross_api::v1::{attach_input, exec_input, *};
@@ -11,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::streams::{self, InputTask};
 use crate::convert;
 use crate::peer::log_change;
-use crate::status::{internal, invalid, of_engine};
+use crate::status::{invalid, of_engine};
 use crate::stop::{Answers, Stop};
 
 /// Containers.
@@ -31,14 +30,6 @@ impl Containers {
 /// The answer to a call, or the status of its failure.
 fn answer<T>(result: Result<T, EngineError>) -> Result<Response<T>, Status> {
     result.map(Response::new).map_err(|error| of_engine(&error))
-}
-
-/// Lets a change run to its end, whether or not the caller stays for the answer.
-async fn finish<T: Send + 'static>(
-    change: impl Future<Output = Result<T, EngineError>> + Send + 'static,
-) -> Result<Response<T>, Status> {
-    let done = tokio::spawn(change).await;
-    answer(done.map_err(|error| internal(format!("a call ended early: {error}")))?)
 }
 
 /// A container, as the request names it.
@@ -125,16 +116,12 @@ impl ContainerService for Containers {
     ) -> Result<Response<CreateContainerResponse>, Status> {
         log_change(&request, "CreateContainer", &request.get_ref().name);
         let request = convert::create::request(request.into_inner())?;
-        let engine = self.engine.clone();
-        finish(async move {
-            let created = engine.create_container(request).await?;
-            Ok(CreateContainerResponse {
-                id: created.id.to_string(),
-                name: created.name.to_string(),
-                warnings: created.warnings,
-            })
-        })
-        .await
+        let created = self.engine.create_container(request).await;
+        answer(created.map(|created| CreateContainerResponse {
+            id: created.id.to_string(),
+            name: created.name.to_string(),
+            warnings: created.warnings,
+        }))
     }
 
     async fn start_container(
@@ -143,11 +130,7 @@ impl ContainerService for Containers {
     ) -> Result<Response<StartContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
         log_change(&request, "StartContainer", &container);
-        let engine = self.engine.clone();
-        finish(
-            async move { engine.start(&container).await.map(|started| StartContainerResponse { started }) },
-        )
-        .await
+        answer(self.engine.start(&container).await.map(|started| StartContainerResponse { started }))
     }
 
     async fn stop_container(
@@ -157,12 +140,9 @@ impl ContainerService for Containers {
         let stop = request.get_ref();
         let container = named(&stop.container)?;
         log_change(&request, "StopContainer", &container);
-        let engine = self.engine.clone();
         let options = StopOptions { timeout: stop.timeout_secs, signal: signal(&stop.signal)? };
-        finish(async move {
-            engine.stop(&container, options).await.map(|stopped| StopContainerResponse { stopped })
-        })
-        .await
+        let stopped = self.engine.stop(&container, options).await;
+        answer(stopped.map(|stopped| StopContainerResponse { stopped }))
     }
 
     async fn restart_container(
@@ -171,10 +151,8 @@ impl ContainerService for Containers {
     ) -> Result<Response<RestartContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
         log_change(&request, "RestartContainer", &container);
-        let engine = self.engine.clone();
         let options = StopOptions { timeout: request.get_ref().timeout_secs, signal: None };
-        finish(async move { engine.restart(&container, options).await.map(|()| RestartContainerResponse {}) })
-            .await
+        answer(self.engine.restart(&container, options).await.map(|()| RestartContainerResponse {}))
     }
 
     async fn kill_container(
@@ -183,9 +161,8 @@ impl ContainerService for Containers {
     ) -> Result<Response<KillContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
         log_change(&request, "KillContainer", &container);
-        let engine = self.engine.clone();
         let signal = signal(&request.get_ref().signal)?.unwrap_or(Signal::KILL);
-        finish(async move { engine.kill(&container, signal).await.map(|()| KillContainerResponse {}) }).await
+        answer(self.engine.kill(&container, signal).await.map(|()| KillContainerResponse {}))
     }
 
     async fn pause_container(
@@ -194,8 +171,7 @@ impl ContainerService for Containers {
     ) -> Result<Response<PauseContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
         log_change(&request, "PauseContainer", &container);
-        let engine = self.engine.clone();
-        finish(async move { engine.pause(&container).await.map(|()| PauseContainerResponse {}) }).await
+        answer(self.engine.pause(&container).await.map(|()| PauseContainerResponse {}))
     }
 
     async fn unpause_container(
@@ -204,8 +180,7 @@ impl ContainerService for Containers {
     ) -> Result<Response<UnpauseContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
         log_change(&request, "UnpauseContainer", &container);
-        let engine = self.engine.clone();
-        finish(async move { engine.unpause(&container).await.map(|()| UnpauseContainerResponse {}) }).await
+        answer(self.engine.unpause(&container).await.map(|()| UnpauseContainerResponse {}))
     }
 
     async fn rename_container(
@@ -214,10 +189,8 @@ impl ContainerService for Containers {
     ) -> Result<Response<RenameContainerResponse>, Status> {
         let container = named(&request.get_ref().container)?;
         log_change(&request, "RenameContainer", &container);
-        let engine = self.engine.clone();
         let name = request.get_ref().new_name.clone();
-        finish(async move { engine.rename(&container, &name).await.map(|()| RenameContainerResponse {}) })
-            .await
+        answer(self.engine.rename(&container, &name).await.map(|()| RenameContainerResponse {}))
     }
 
     async fn remove_container(
@@ -227,10 +200,8 @@ impl ContainerService for Containers {
         let remove = request.get_ref();
         let container = named(&remove.container)?;
         log_change(&request, "RemoveContainer", &container);
-        let engine = self.engine.clone();
         let options = RemoveOptions { force: remove.force, volumes: remove.volumes };
-        finish(async move { engine.remove(&container, options).await.map(|()| RemoveContainerResponse {}) })
-            .await
+        answer(self.engine.remove(&container, options).await.map(|()| RemoveContainerResponse {}))
     }
 
     async fn list_containers(
@@ -279,12 +250,8 @@ impl ContainerService for Containers {
         let container = named(&request.get_ref().container)?;
         log_change(&request, "CreateExec", &container);
         let config = convert::exec::config(request.into_inner())?;
-        let engine = self.engine.clone();
-        finish(async move {
-            let id = engine.create_exec(&container, config).await?;
-            Ok(CreateExecResponse { id: id.to_string() })
-        })
-        .await
+        let id = self.engine.create_exec(&container, config).await;
+        answer(id.map(|id| CreateExecResponse { id: id.to_string() }))
     }
 
     async fn start_exec(

@@ -80,10 +80,8 @@ impl ImageService for Images {
             .iter()
             .filter(|image| filters.accept(image))
             .map(|image| {
-                let mut summary =
-                    convert::image::summary(image, uses.get(&image.record.id).copied().unwrap_or(0));
-                filters.keep_names(&mut summary);
-                summary
+                let containers = uses.get(&image.record.id).copied().unwrap_or(0);
+                convert::image::summary(image, &filters.shown(image), containers)
             })
             .collect();
         Ok(Response::new(ListImagesResponse { images }))
@@ -168,10 +166,7 @@ impl ImageService for Images {
     ) -> Result<Response<RemoveImageResponse>, Status> {
         log_change(&request, "RemoveImage", &request.get_ref().image);
         let request = request.into_inner();
-        // A removal once begun goes on to its end, whether or not the caller stays.
-        let engine = self.engine.clone();
-        let removing = tokio::spawn(async move { engine.remove_image(&request.image, request.force).await });
-        let removed = removing.await.map_err(|error| internal(format!("a call ended early: {error}")))?;
+        let removed = self.engine.remove_image(&request.image, request.force).await;
         let mut answer = RemoveImageResponse::default();
         for step in removed.map_err(|error| of_engine(&error))? {
             match step {

@@ -155,14 +155,17 @@ fn view_of(row: &ContainerRow, config: &Arc<ContainerConfig>, shim: Option<ShimC
 
 /// The end of a run, from its shim.
 ///
-/// Only a shim that is gone is an error: one that cannot be asked for now, for want of descriptors, say, still holds a
+/// Only a shim that is gone is an error: one that cannot be asked while descriptors are short, say, still holds a
 /// container that runs, and that must not be ended for it.
 pub(super) fn exit_of(shim: ShimClient) -> ExitTask {
     tokio::spawn(async move {
+        let mut warned = false;
         loop {
             match shim.wait(None).await {
                 Err(error) if !error.is_gone() => {
-                    tracing::warn!(shim = %shim.path().display(), error = &error as &dyn std::error::Error, "the end of a container cannot be waited for; trying again");
+                    if !std::mem::replace(&mut warned, true) {
+                        tracing::warn!(shim = %shim.path().display(), error = &error as &dyn std::error::Error, "the end of a container cannot be waited for; trying until it can");
+                    }
                     tokio::time::sleep(ASK_AGAIN).await;
                 }
                 told => return told,

@@ -22,6 +22,7 @@ use crate::model::{ContainerConfig, LogDriver, NamespaceMode, NetworkMode, Netwo
 use crate::network;
 use crate::rootfs::RootFd;
 use crate::spec::{NameFiles, SpecInput, build, cgroup_path};
+use crate::task::blocking;
 use crate::volumes;
 
 /// A container whose process runs.
@@ -74,20 +75,17 @@ impl Actor {
         let config = shim_config(&context, &self.row);
         let (state, root) = (context.paths.state_of(&self.row.id), context.paths.root_of(&self.row.id));
         let spec = LaunchSpec { config: &config, dir: &state, root: &root };
-        let (endpoint, mounted, shim) =
+        let (endpoint, mounted, launched) =
             tokio::join!(context.networks.acquire(request), mount, launch(&context.shim, spec));
-        let (shim, shim_error) = match shim {
-            Ok(launched) => (Some(launched.client), None),
-            Err(error) => (None, Some(error)),
-        };
+        let launched = launched.map(|launched| launched.client).map_err(|error| {
+            let text = format!("launch the supervisor of container {}", self.row.name);
+            EngineError::new(error.kind(), self.name(), text).caused_by(error)
+        });
+        let shim = launched.as_ref().ok().cloned();
         let with_shim = |error: EngineError| (error, shim.clone());
         let endpoint = endpoint.map_err(|error| with_shim(network::failed(self.name(), error)))?;
         mounted.map_err(with_shim)?;
-        let Some(shim) = shim.clone() else {
-            let error = shim_error.expect("a launch that brought no shim has an error");
-            let text = format!("launch the supervisor of container {}", self.row.name);
-            return Err((EngineError::new(error.kind(), self.name(), text).caused_by(error), None));
-        };
+        let shim = launched.map_err(nothing)?;
 
         let status = network::status(&self.config.network.mode, &endpoint);
         let bundle = {
@@ -155,13 +153,6 @@ impl Actor {
         };
         tokio::join!(network, rest);
     }
-}
-
-/// Runs `work` on a thread that may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let task = tokio::task::spawn_blocking(work);
-    task.await
-        .unwrap_or_else(|error| Err(EngineError::internal("task", "a task ended early").caused_by(error)))
 }
 
 fn make_dirs(context: &Context, id: &ContainerId) -> Result<()> {

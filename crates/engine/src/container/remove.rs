@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::db::Durability;
 use crate::error::{EngineError, Result};
 use crate::model::{ContainerState, RemoveOptions, Signal};
+use crate::task::blocking;
 use crate::volumes;
 
 /// How long killed processes may take to be gone; the task of the container does nothing else meanwhile.
@@ -43,8 +44,14 @@ impl Actor {
         if !self.state().is_running() {
             return Ok(Flow::GoOn);
         }
-        // What removes it is the removal that is under way.
+        // What removes it is the removal that is under way; when that gives up, it goes as it would have gone.
         self.keep = true;
+        let ended = self.kill_and_see().await;
+        self.keep &= ended.is_ok();
+        ended
+    }
+
+    async fn kill_and_see(&mut self) -> Result<Flow> {
         self.send(Signal::KILL).await?;
         let Some(mut exit) = self.exit.take() else { return Ok(Flow::GoOn) };
         match tokio::time::timeout(LEAVE, &mut exit).await {
@@ -90,17 +97,15 @@ impl Actor {
         } else {
             Vec::new()
         };
-        let removed = tokio::task::spawn_blocking(move || {
+        let removed = blocking(move || {
             let dirs = remove_dirs(&context, &id, &layers);
-            let volumes = anonymous.iter().map(|name| volumes::remove(name, &context.paths, &context.db));
+            // One that another container mounts, too, is that container's now.
+            let unused = anonymous.iter().filter(|name| !volumes::is_used(name, &context.registry));
+            let volumes = unused.map(|name| volumes::remove(name, &context.paths, &context.db));
             // Each is tried, whatever the ones before it came to.
             volumes.fold(dirs, Result::and)
         });
-        let left = match removed.await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.sentence()),
-            Err(_) => Some("removal was interrupted".to_owned()),
-        };
+        let left = removed.await.err().map(|error| error.sentence());
         if let Some(left) = &left {
             tracing::warn!(container = %self.row.id, error = left, "something of the container is left behind");
         }

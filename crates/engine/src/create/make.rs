@@ -16,10 +16,11 @@ use crate::context::Context;
 use crate::db::{ContainerRow, Durability};
 use crate::error::{EngineError, Result};
 use crate::model::{
-    ContainerConfig, CreateRequest, Created, EventKind, MountKind, NamespaceMode, NetworkMode, NetworkStatus,
-    Run, Timestamp,
+    ContainerConfig, CreateRequest, Created, EventKind, NamespaceMode, NetworkMode, NetworkStatus, Run,
+    Timestamp,
 };
 use crate::names::{generate, new_id};
+use crate::task::blocking;
 use crate::volumes::{self, Made};
 
 /// Generated names that are tried.
@@ -27,7 +28,7 @@ const NAME_ATTEMPTS: u32 = 32;
 
 /// Makes a container.
 pub(crate) async fn create(context: &Arc<Context>, request: CreateRequest) -> Result<Created> {
-    let task = tokio::task::spawn_blocking({
+    let making = blocking({
         let context = context.clone();
         move || {
             let (row, warnings, hold) = make(&context, request)?;
@@ -38,9 +39,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: CreateRequest) -> Re
             Ok((created, handle))
         }
     });
-    let (created, handle) = task
-        .await
-        .unwrap_or_else(|error| Err(EngineError::internal("task", "a task ended early").caused_by(error)))?;
+    let (created, handle) = making.await?;
     context.events.tell(EventKind::Container, "create", created.id.as_str(), handle.view().attributes());
     Ok(created)
 }
@@ -85,7 +84,7 @@ fn make(context: &Context, request: CreateRequest) -> Result<(ContainerRow, Vec<
     match fill(context, &mut row, &mut made) {
         Ok(()) => Ok((row, warnings, hold)),
         Err(error) => {
-            volumes::unmake(made, &context.paths, &context.db);
+            volumes::unmake(made, &context.registry, &context.paths, &context.db);
             if let Err(left) = remove_dirs(context, &row.id, &row.layers) {
                 tracing::warn!(container = %row.id, error = left.sentence(), "directories of a failed create are left behind");
             }
@@ -157,10 +156,6 @@ fn volumes_from(context: &Context, config: &mut ContainerConfig) -> Result<()> {
         }
         for mount in &context.registry.find(name)?.view().config.mounts {
             let mut mount = mount.clone();
-            // It goes with the container it was made for, not with this one.
-            if let MountKind::Volume { anonymous, .. } = &mut mount.kind {
-                *anonymous = false;
-            }
             mount.read_only |= mode == "ro";
             if !config
                 .mounts

@@ -21,6 +21,7 @@ pub(super) fn validate(config: &ContainerConfig, host: &Host) -> Result<Vec<Stri
     network(config)?;
     resources(config, host)?;
     security(config)?;
+    log(config)?;
     not_yet(config)?;
     if config.auto_remove && config.restart != RestartPolicy::No {
         return Err(EngineError::invalid(
@@ -42,6 +43,10 @@ fn warnings(config: &ContainerConfig) -> Vec<String> {
         .is_some_and(|health| health.test.first().is_some_and(|word| word != "NONE"))
     {
         warnings.push("The health check is kept and not run yet".to_owned());
+    }
+    if !config.log.options.is_empty() {
+        let names: Vec<&str> = config.log.options.keys().map(String::as_str).collect();
+        warnings.push(format!("Log options are kept and have no effect yet: {}", names.join(", ")));
     }
     warnings
 }
@@ -303,6 +308,17 @@ fn security(config: &ContainerConfig) -> Result<()> {
     Ok(())
 }
 
+/// Options of the log besides its size and number of files.
+fn log(config: &ContainerConfig) -> Result<()> {
+    // Docker's, of its drivers json-file and none.
+    const KNOWN: [&str; 8] =
+        ["compress", "env", "env-regex", "labels", "labels-regex", "max-buffer-size", "mode", "tag"];
+    match config.log.options.keys().find(|key| !KNOWN.contains(&key.as_str())) {
+        Some(key) => Err(EngineError::invalid("log option", format!("unknown log opt `{key}`"))),
+        None => Ok(()),
+    }
+}
+
 /// What this build has no way to do, each with its sentence.
 fn not_yet(config: &ContainerConfig) -> Result<()> {
     let security = &config.security;
@@ -354,6 +370,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_without_is_said() {
+        let mut config = base();
+        config.log.options.insert("tag".into(), "x".into());
+        let warnings = validate(&config, &Host::fake(&[])).unwrap();
+        assert!(warnings.len() == 1 && warnings[0].contains("tag"), "{warnings:?}");
+    }
+
+    #[test]
     fn refusals_name_their_field() {
         refused(|c| c.cmd.clear(), "no command");
         refused(|c| c.cmd = vec![String::new()], "no command");
@@ -388,6 +412,7 @@ mod tests {
         refused(|c| drop(c.sysctls.insert("kernel.panic".into(), "1".into())), "kernel.panic");
         refused(|c| c.oom_score_adj = Some(2000), "oom_score_adj");
         refused(|c| c.init = true, "--init");
+        refused(|c| drop(c.log.options.insert("nonsense".into(), "x".into())), "nonsense");
         refused(
             |c| {
                 c.auto_remove = true;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Engine, blocking, detached};
+use super::Engine;
 use crate::container::{Command, ExitWait, Handle};
 use crate::error::{EngineError, Result};
 use crate::model::{
     ContainerDetails, ContainerSummary, CreateRequest, Created, EventKind, ListQuery, RemoveOptions, Signal,
     StopOptions, WaitCondition,
 };
+use crate::task::{blocking, detached};
 use crate::{create, list};
 
 /// Seconds between the stop signal and KILL, when nobody says.

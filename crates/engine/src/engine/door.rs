@@ -6,7 +6,7 @@ use tokio::sync::broadcast;
 
 use super::EngineConfig;
 use crate::context::Context;
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 use crate::model::Event;
 
 /// The engine of one root directory. Cheap to clone; all clones are the same engine.
@@ -49,22 +49,4 @@ impl Engine {
     pub async fn check_database(&self) -> Result<()> {
         Ok(self.context.db.call(crate::db::Db::check).await?)
     }
-}
-
-/// Runs `work` on a thread that may block.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    finished(tokio::task::spawn_blocking(work).await)
-}
-
-/// Runs `work` to its end, even if nobody waits for it any more.
-pub(super) async fn detached<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    finished(tokio::spawn(work).await)
-}
-
-fn finished<T>(result: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    result.unwrap_or_else(|error| Err(EngineError::internal("task", "a task ended early").caused_by(error)))
 }

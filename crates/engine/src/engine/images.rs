@@ -3,10 +3,11 @@
 use ross_image::{Image, ImageStore, ImageUse, Removed};
 use ross_types::{Digest, ErrorKind};
 
-use super::{Engine, blocking};
+use super::Engine;
 use crate::create::resolve_image;
 use crate::error::{EngineError, Result};
 use crate::model::EventKind;
+use crate::task::blocking;
 
 impl Engine {
     /// The images. Removal goes through [`Self::remove_image`], which knows what containers use.

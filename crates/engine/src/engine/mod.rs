@@ -9,4 +9,3 @@ mod processes;
 
 pub use config::{EngineConfig, OpenFiles};
 pub use door::Engine;
-use door::{blocking, detached};

@@ -1,6 +1,6 @@
 //! Opening and closing.
 
-use std::fs::{DirBuilder, File};
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +9,8 @@ use std::time::Duration;
 use ross_image::{ImageStore, StoreConfig};
 use ross_network::{NetworkConfig, Networks};
 use ross_shim::client::ShimBinary;
-use ross_types::ErrorKind;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 
-use super::{Engine, EngineConfig, blocking};
+use super::{Engine, EngineConfig};
 use crate::container::Registry;
 use crate::context::Context;
 use crate::db::Db;
@@ -21,9 +18,11 @@ use crate::error::{EngineError, Result};
 use crate::events::Events;
 use crate::exec::Execs;
 use crate::host::Host;
+use crate::lock::DirectoryLock;
 use crate::names::new_id;
 use crate::paths::Paths;
 use crate::reconcile::reconcile;
+use crate::task::blocking;
 
 /// How long a shutdown waits for what is under way.
 const GRACE: Duration = Duration::from_secs(5);
@@ -38,7 +37,7 @@ impl Engine {
     /// When another engine holds the directory, the database is newer or broken, or something cannot be read.
     pub async fn open(config: EngineConfig) -> Result<Self> {
         let paths = Paths::new(&config.root, &config.state);
-        let (lock, db, id, shim) = blocking({
+        let (locks, db, id, shim) = blocking({
             let (config, paths) = (config.clone(), paths.clone());
             move || open_files(&config, &paths)
         })
@@ -73,7 +72,7 @@ impl Engine {
             execs: Execs::default(),
             events: Events::new(),
             host,
-            lock: Mutex::new(Some(lock)),
+            locks: Mutex::new(locks),
         });
         reconcile(&context).await?;
         context.networks.keep_ready(READY_NAMESPACES);
@@ -103,7 +102,7 @@ impl Engine {
         if let Err(error) = self.context.networks.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the network is left as it is");
         }
-        drop(self.context.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.context.locks.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -112,29 +111,23 @@ fn make_dir(path: &Path, mode: u32) -> Result<()> {
     made.map_err(|error| EngineError::io("make directory", path, error))
 }
 
-fn open_files(config: &EngineConfig, paths: &Paths) -> Result<(File, Db, String, ShimBinary)> {
-    make_dir(&config.root, 0o711)?;
-    make_dir(&config.state, 0o755)?;
+fn open_files(config: &EngineConfig, paths: &Paths) -> Result<(Vec<DirectoryLock>, Db, String, ShimBinary)> {
+    // Others may pass to what is theirs below, and look at nothing.
+    let mut directories = vec![&config.root];
+    directories.extend((config.state != config.root).then_some(&config.state));
+    let mut locks = Vec::new();
+    for directory in directories {
+        make_dir(directory, 0o711)?;
+        locks.push(DirectoryLock::take(directory)?);
+    }
     for path in [paths.containers(), paths.container_states(), paths.runtime()] {
         make_dir(&path, 0o710)?;
     }
     make_dir(&paths.volumes(), 0o711)?;
-    let path = paths.lock();
-    let lock = File::create(&path).map_err(|error| EngineError::io("open", &path, error))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            let root = config.root.display().to_string();
-            let text =
-                format!("{root} is in use by another rossd: stop it, or give this one a --root of its own");
-            return Err(EngineError::new(ErrorKind::FailedPrecondition, root, text));
-        }
-        Err(error) => return Err(EngineError::io("lock", &path, error)),
-    }
     let db = Db::open(&paths.database())?;
     let id = db.meta("id", || new_id().to_string())?;
     let shim = ShimBinary::open(&config.shim).map_err(|error| {
         EngineError::new(error.kind(), config.shim.display().to_string(), "open the shim").caused_by(error)
     })?;
-    Ok((lock, db, id, shim))
+    Ok((locks, db, id, shim))
 }

@@ -2,7 +2,7 @@
 
 use ross_types::ContainerId;
 
-use super::{Engine, blocking, detached};
+use super::Engine;
 use crate::attach::AttachSession;
 use crate::container::Command;
 use crate::error::{EngineError, Result};
@@ -12,6 +12,7 @@ use crate::model::{
     AttachOptions, ExecConfig, ExecDetails, ExecStart, LogDriver, LogQuery, TerminalSize, Timestamp,
 };
 use crate::stats::StatsStream;
+use crate::task::detached;
 
 impl Engine {
     /// Connects to the main process. When it does not run, the streams begin with its next start, and miss nothing.
@@ -71,8 +72,7 @@ impl Engine {
     /// # Errors
     /// When it does not run, or a field cannot be what it is.
     pub async fn create_exec(&self, container: &str, config: ExecConfig) -> Result<ContainerId> {
-        let (context, container) = (self.context.clone(), container.to_owned());
-        blocking(move || exec::create(&context, &container, config)).await
+        exec::create(&self.context, container, config)
     }
 
     /// Starts a prepared process; its streams, unless it is to run by itself. Its exit code is stored before the

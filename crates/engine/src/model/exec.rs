@@ -22,7 +22,7 @@ pub struct ExecConfig {
     pub attach_stdout: bool,
     /// Stderr is wanted.
     pub attach_stderr: bool,
-    /// All capabilities, no seccomp.
+    /// All capabilities; the filter of system calls stays the container's.
     pub privileged: bool,
 }
 

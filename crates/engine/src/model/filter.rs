@@ -5,7 +5,8 @@ use ross_types::ContainerId;
 use super::{ContainerState, PortSpec};
 use crate::EngineError;
 
-/// One filter as typed; several values of one key are alternatives, several keys must all hold.
+/// One filter as typed; several values of one key are alternatives, save labels, which must all hold, as several
+/// keys must.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Such as `label`.

@@ -52,7 +52,7 @@ pub struct LogOptions {
     pub max_size: u64,
     /// Files kept; 3 when 0.
     pub max_files: u32,
-    /// Driver options as typed: `max-size`, `max-file`, `mode`.
+    /// Further options of the driver, as typed.
     pub options: BTreeMap<String, String>,
 }
 

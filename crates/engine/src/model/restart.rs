@@ -85,14 +85,15 @@ impl RestartPolicy {
         }
     }
 
-    /// Whether the daemon starts it when the daemon itself starts and finds it ended.
+    /// Whether the daemon starts it when the daemon itself starts and finds it ended; `restart_was_due` when it was
+    /// to be started again, and the daemon ended first.
     #[must_use]
-    pub fn starts_with_daemon(self, was_running: bool, code: i32, stopped_by_hand: bool) -> bool {
+    pub fn starts_with_daemon(self, restart_was_due: bool, code: i32, stopped_by_hand: bool) -> bool {
         match self {
             Self::No => false,
             Self::Always => true,
             Self::UnlessStopped => !stopped_by_hand,
-            Self::OnFailure { .. } => was_running && code != 0 && !stopped_by_hand,
+            Self::OnFailure { .. } => restart_was_due && code != 0 && !stopped_by_hand,
         }
     }
 }
@@ -139,6 +140,8 @@ mod tests {
         assert!(!RestartPolicy::UnlessStopped.starts_with_daemon(false, 0, true));
         assert!(RestartPolicy::UnlessStopped.starts_with_daemon(true, 0, false));
         assert!(!RestartPolicy::OnFailure { max_retries: 0 }.starts_with_daemon(true, 0, false));
+        assert!(RestartPolicy::OnFailure { max_retries: 0 }.starts_with_daemon(true, 1, false));
+        assert!(!RestartPolicy::OnFailure { max_retries: 0 }.starts_with_daemon(false, 1, false));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ross_runtime::cgroup::DEFAULT_PARENT;
 use ross_runtime::defaults::{NETWORK_SYSCTLS, default_spec};
 use ross_runtime::spec::{Linux, Namespace, NamespaceKind, Spec};
 use ross_types::ContainerId;
@@ -98,7 +99,7 @@ fn owns_network(config: &ContainerConfig) -> bool {
 /// The cgroup of a container.
 pub(crate) fn cgroup_path(id: &ContainerId, parent: &str) -> String {
     let parent = parent.trim_matches('/');
-    let parent = if parent.is_empty() { "ross" } else { parent };
+    let parent = if parent.is_empty() { DEFAULT_PARENT } else { parent };
     format!("/{parent}/{id}")
 }
 

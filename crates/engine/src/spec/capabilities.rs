@@ -1,54 +1,10 @@
 //! Which capabilities a container is given.
 
 use ross_runtime::defaults::CAPABILITIES;
+use ross_runtime::spec::KNOWN_CAPABILITIES;
 
 use crate::error::{EngineError, Result};
 use crate::model::SecurityOptions;
-
-/// All of Linux 6.1 (capability.h), in the order of their numbers.
-const ALL: [&str; 41] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-];
 
 /// `ALL`, or a capability by its full name.
 fn full_name(name: &str) -> String {
@@ -59,7 +15,7 @@ fn full_name(name: &str) -> String {
 /// Whether this names a capability, or all of them.
 pub(crate) fn check_capability(name: &str) -> Result<()> {
     let full = full_name(name);
-    if full == "ALL" || ALL.contains(&full.as_str()) {
+    if full == "ALL" || KNOWN_CAPABILITIES.contains(&full.as_str()) {
         return Ok(());
     }
     Err(EngineError::invalid("capability", format!("`{name}` is no capability of Linux")))
@@ -67,7 +23,7 @@ pub(crate) fn check_capability(name: &str) -> Result<()> {
 
 /// All of them.
 pub(super) fn all() -> Vec<String> {
-    ALL.iter().map(|&name| name.to_owned()).collect()
+    KNOWN_CAPABILITIES.iter().map(|&name| name.to_owned()).collect()
 }
 
 /// What the container is given, in the order of their numbers.
@@ -84,7 +40,7 @@ pub(super) fn granted(security: &SecurityOptions) -> Vec<String> {
         (false, true) => named(&add, name),
         (false, false) => named(&add, name) || CAPABILITIES.contains(&name) && !named(&drop, name),
     };
-    ALL.iter().filter(|name| wanted(name)).map(|&name| name.to_owned()).collect()
+    KNOWN_CAPABILITIES.iter().filter(|name| wanted(name)).map(|&name| name.to_owned()).collect()
 }
 
 #[cfg(test)]

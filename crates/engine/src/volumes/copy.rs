@@ -15,12 +15,16 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-/// Copies the directory `source` to `target`, which does not exist.
+/// How deep directories may be nested. A container can nest them without end, and each level costs stack and
+/// descriptors here.
+const MAX_DEPTH: usize = 256;
+
+/// Copies the directory `source` to `target`, which does not exist. Directories nested too deep are an error.
 pub(super) fn copy_tree(source: OwnedFd, target: &Path) -> io::Result<()> {
     mkdirat(CWD, target, Mode::RWXU)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let target = openat(CWD, target, flags, Mode::empty())?;
-    copy_dir(source, target)
+    copy_dir(source, target, MAX_DEPTH)
 }
 
 /// Gives the directory `target` the owner, mode, times and extended attributes of the directory `source`.
@@ -31,18 +35,21 @@ pub(super) fn copy_attributes_of(source: &Path, target: &Path) -> io::Result<()>
     copy_attributes(source.as_fd(), target.as_fd(), &fstat(&source)?)
 }
 
-fn copy_dir(source: OwnedFd, target: OwnedFd) -> io::Result<()> {
+fn copy_dir(source: OwnedFd, target: OwnedFd, levels: usize) -> io::Result<()> {
+    let Some(below) = levels.checked_sub(1) else {
+        return Err(io::Error::other(format!("directories are nested more than {MAX_DEPTH} deep")));
+    };
     let stat = fstat(&source)?;
     for entry in Dir::read_from(&source)? {
         let entry = entry?;
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            copy_entry(source.as_fd(), target.as_fd(), entry.file_name())?;
+            copy_entry(source.as_fd(), target.as_fd(), entry.file_name(), below)?;
         }
     }
     copy_attributes(source.as_fd(), target.as_fd(), &stat)
 }
 
-fn copy_entry(source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+fn copy_entry(source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr, levels: usize) -> io::Result<()> {
     let stat = statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
     let open = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match FileType::from_raw_mode(stat.st_mode) {
@@ -50,7 +57,7 @@ fn copy_entry(source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr) -> io
             mkdirat(target, name, Mode::RWXU)?;
             let from = openat(source, name, open | OFlags::DIRECTORY, Mode::empty())?;
             let to = openat(target, name, open | OFlags::DIRECTORY, Mode::empty())?;
-            copy_dir(from, to)
+            copy_dir(from, to, levels)
         }
         FileType::RegularFile => {
             let from = openat(source, name, open, Mode::empty())?;
@@ -116,4 +123,30 @@ fn copy_xattrs(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()>
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_copied_to_a_bounded_depth() {
+        let check = |depth: usize, copied: bool| {
+            let dir = tempfile::tempdir().unwrap();
+            let source = dir.path().join("source");
+            // The source itself is the first level. Short names, so that the path stays below PATH_MAX.
+            let deepest = (1..depth).fold(source.clone(), |path, _| path.join("d"));
+            std::fs::create_dir_all(&deepest).unwrap();
+            std::fs::write(deepest.join("file"), "deep").unwrap();
+            let fd = openat(CWD, &source, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+            let target = dir.path().join("target");
+            let done = copy_tree(fd, &target);
+            assert_eq!(done.is_ok(), copied, "{depth}: {done:?}");
+            let there = target.join(deepest.strip_prefix(&source).unwrap()).join("file");
+            assert_eq!(there.exists(), copied, "{depth}");
+        };
+        check(1, true);
+        check(MAX_DEPTH, true);
+        check(MAX_DEPTH + 1, false);
+    }
 }

@@ -8,16 +8,21 @@ use std::io::ErrorKind as IoKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use ross_image::layer::remove_tree;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::copy;
+use crate::container::Registry;
 use crate::db::{Db, VolumeRow};
 use crate::error::{EngineError, Result};
 use crate::model::{ContainerConfig, Mount, MountKind, Timestamp};
 use crate::names::new_id;
 use crate::paths::Paths;
 use crate::rootfs::RootFd;
+
+/// A first-use copy under way.
+const STAGING: &str = "_data.new";
 
 /// Whether this can name a volume; empty is one without a name.
 pub(crate) fn check_name(name: &str) -> Result<()> {
@@ -38,32 +43,32 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 #[derive(Debug, Default)]
 pub(crate) struct Made(Vec<String>);
 
-/// Makes the volumes that `config` mounts and that do not exist; names those without a name.
+/// Makes the volumes that `config` mounts and that do not exist; names those without a name. Sources of binds are looked
+/// at first: where one is missing nothing is made.
 pub(crate) fn prepare(config: &mut ContainerConfig, paths: &Paths, db: &Db, made: &mut Made) -> Result<()> {
-    for mount in &mut config.mounts {
-        match &mut mount.kind {
-            MountKind::Volume { name, labels, anonymous, .. } => {
-                if name.is_empty() {
-                    *name = new_id().to_string();
-                    *anonymous = true;
-                }
-                let data = paths.volume_data(name);
-                if data.is_dir() {
-                    continue;
-                }
-                make_dirs(&data)?;
-                made.0.push(name.clone());
-                let row = VolumeRow {
-                    name: name.clone(),
-                    anonymous: *anonymous,
-                    labels: labels.clone(),
-                    created: Timestamp::now(),
-                };
-                db.ensure_volume(&row)?;
-            }
-            MountKind::Bind { source, create_source, .. } => bind_source(Path::new(source), *create_source)?,
-            MountKind::Tmpfs { .. } | MountKind::Image { .. } => {}
+    for mount in &config.mounts {
+        if let MountKind::Bind { source, create_source, .. } = &mount.kind {
+            bind_source(Path::new(source), *create_source)?;
         }
+    }
+    for mount in &mut config.mounts {
+        let MountKind::Volume { name, labels, anonymous, .. } = &mut mount.kind else { continue };
+        if name.is_empty() {
+            *name = new_id().to_string();
+            *anonymous = true;
+        }
+        let data = paths.volume_data(name);
+        if data.is_dir() || !make_dirs(&data)? {
+            continue;
+        }
+        made.0.push(name.clone());
+        let row = VolumeRow {
+            name: name.clone(),
+            anonymous: *anonymous,
+            labels: labels.clone(),
+            created: Timestamp::now(),
+        };
+        db.ensure_volume(&row)?;
     }
     Ok(())
 }
@@ -82,18 +87,29 @@ fn bind_source(source: &Path, create: bool) -> Result<()> {
     }
 }
 
-fn make_dirs(data: &Path) -> Result<()> {
+/// Makes the directories of a volume; false when somebody else has done so meanwhile.
+fn make_dirs(data: &Path) -> Result<bool> {
     let failed = |error| EngineError::io("make volume", data, error);
     if let Some(volume) = data.parent() {
         // Only root may pass: a volume's content can have set-user-ID programs of any owner.
         DirBuilder::new().recursive(true).mode(0o701).create(volume).map_err(failed)?;
     }
-    DirBuilder::new().mode(0o755).create(data).map_err(failed)
+    match DirBuilder::new().mode(0o755).create(data) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == IoKind::AlreadyExists => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
 }
 
-/// Unmakes what a create that failed has made. Goes on to the end.
-pub(crate) fn unmake(made: Made, paths: &Paths, db: &Db) {
-    for name in made.0 {
+/// Whether a container mounts it.
+pub(crate) fn is_used(name: &str, registry: &Registry) -> bool {
+    let mounts = |mount: &Mount| matches!(&mount.kind, MountKind::Volume { name: have, .. } if have == name);
+    registry.all().iter().any(|handle| handle.view().config.mounts.iter().any(mounts))
+}
+
+/// Unmakes what a create that failed has made, unless another container has come to mount it. Goes on to the end.
+pub(crate) fn unmake(made: Made, registry: &Registry, paths: &Paths, db: &Db) {
+    for name in made.0.into_iter().filter(|name| !is_used(name, registry)) {
         if let Err(error) = remove(&name, paths, db) {
             tracing::warn!(
                 volume = name,
@@ -106,13 +122,15 @@ pub(crate) fn unmake(made: Made, paths: &Paths, db: &Db) {
 
 /// Removes a volume; none is no error.
 pub(crate) fn remove(name: &str, paths: &Paths, db: &Db) -> Result<()> {
-    let dir = paths.volumes().join(name);
-    match fs::remove_dir_all(&dir) {
-        Ok(()) => {}
-        Err(error) if error.kind() == IoKind::NotFound => {}
-        Err(error) => return Err(EngineError::io("remove volume", &dir, error)),
-    }
+    remove_in(&paths.volumes(), name)?;
     Ok(db.delete_volume(name)?)
+}
+
+/// Removes what lies in a directory under this name, however deep a container has nested it.
+fn remove_in(dir: &Path, name: &str) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let removed = openat(CWD, dir, flags, Mode::empty()).and_then(|dir| remove_tree(&dir, name.as_bytes()));
+    removed.map_err(|error| EngineError::io("remove", &dir.join(name), error))
 }
 
 /// Names of the volumes that were made for this container alone.
@@ -157,11 +175,8 @@ pub(crate) fn fill(config: &ContainerConfig, paths: &Paths, root: &RootFd) -> Re
             Err(Errno::NOENT | Errno::NOTDIR) => continue,
             Err(error) => return Err(failed(error.into())),
         };
-        let staging = data.with_file_name("_data.new");
-        match fs::remove_dir_all(&staging) {
-            Err(error) if error.kind() != IoKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
+        let staging = data.with_file_name(STAGING);
+        remove_in(&paths.volumes().join(name), STAGING)?;
         copy::copy_tree(source, &staging).map_err(failed)?;
         fs::rename(&staging, &complete).map_err(failed)?;
         move_in(&complete, &data).map_err(failed)?;
@@ -214,6 +229,7 @@ mod tests {
         let mut made = Made::default();
         prepare(&mut config, &paths, &db, &mut made).unwrap();
         assert_eq!(made.0.len(), 2);
+        assert!(!make_dirs(&paths.volume_data("named")).unwrap(), "whoever comes second has not made it");
         assert_eq!(anonymous(&config).count(), 1);
 
         let image = dir.path().join("image");
@@ -232,7 +248,17 @@ mod tests {
             fs::write(image.join("real/later"), "").unwrap();
         }
         assert!(!paths.volume_data("named").join("later").exists(), "only an empty volume is filled");
-        unmake(made, &paths, &db);
+        // A container can nest directories deeper than there are descriptors, or stack.
+        let fd = (0..1_200).fold(
+            openat(CWD, paths.volume_data("named"), OFlags::DIRECTORY, Mode::empty()),
+            |at, _| {
+                let at = at.unwrap();
+                rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+                openat(&at, "d", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            },
+        );
+        drop(fd.unwrap());
+        unmake(made, &Registry::default(), &paths, &db);
         assert_eq!(fs::read_dir(paths.volumes()).unwrap().count(), 0);
     }
 }

@@ -42,4 +42,5 @@ pub(crate) use error::kind_of_io;
 pub use error::{ArchiveFlaw, EntryFlaw, LayerError};
 pub use key::{InvalidLayerKey, LayerKey};
 pub use limits::UnpackLimits;
+pub use remove::remove_tree;
 pub use store::{Applied, Layer, LayerStore, Pending};

@@ -9,7 +9,9 @@ use rustix::io::Errno;
 const DEPTH: usize = 64;
 
 /// Removes `name` in `parent`, with all that is in it. Nothing there is no error.
-pub(crate) fn remove_tree(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
+///
+/// For trees that a container or an image has made: what the standard library offers recurses as deep as they are.
+pub fn remove_tree(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ISDIR | Errno::PERM) => {}

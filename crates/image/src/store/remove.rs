@@ -93,7 +93,7 @@ impl Removal<'_> {
         if is_single(&self.record.references) && !force {
             if let Some(user) = &user {
                 return Err(self.refuse(format!(
-                    "container {} uses it; remove the container first, or use force to take only the name away",
+                    "it is in use by container {}; remove the container first, or use force to take only the name away",
                     user.container
                 )));
             }
@@ -131,12 +131,14 @@ impl Removal<'_> {
         let user = in_use(&self.record.id);
         match &user {
             Some(user) if user.running => {
-                return Err(self
-                    .refuse(format!("container {} runs from it; stop the container first", user.container)));
+                return Err(self.refuse(format!(
+                    "it is in use by container {}, which runs; stop the container first",
+                    user.container
+                )));
             }
             Some(user) if !force => {
                 return Err(self.refuse(format!(
-                    "container {} uses it; remove the container first, or use force to take only the names away",
+                    "it is in use by container {}; remove the container first, or use force to take only the names away",
                     user.container
                 )));
             }

@@ -9,11 +9,14 @@ use crate::spec::{DeviceRule, LinuxResources};
 use super::devices::Policy;
 use super::hierarchy::{Controllers, Directory, Hierarchy};
 use super::limits::{Limits, Missing, Write};
-use super::{CgroupError, CgroupPath, Controller};
+use super::{CgroupError, CgroupPath, Controller, DEFAULT_PARENT};
 
 /// Controllers worth having without any limit, since they count what is used.
 const WANTED: [Controller; 5] =
     [Controller::Cpu, Controller::Cpuset, Controller::Io, Controller::Memory, Controller::Pids];
+
+/// How often a cgroup is made again whose parent went away meanwhile. Each time another container ended in between.
+const TRIES: u32 = 64;
 
 /// One cgroup, open.
 #[derive(Debug)]
@@ -33,11 +36,15 @@ impl Cgroup {
         let policy = Policy::new(&resources.devices)?;
         let hierarchy = Hierarchy::open()?;
         let mut made = Made { hierarchy: &hierarchy, paths: Vec::new() };
+        if path.split().0 == DEFAULT_PARENT {
+            // Whoever made it: it goes when nobody is in it.
+            made.paths.push(DEFAULT_PARENT.to_owned());
+        }
         // The cgroup above may be removed at any time while it has no other children.
-        let mut tries = 0..8;
+        let mut tries = 0..TRIES;
         let (directory, fresh) = loop {
             match made.directory(path, &limits) {
-                Err(CgroupError::Io { source: Errno::NOENT, .. }) if tries.next().is_some() => {}
+                Err(error) if has_vanished(&error) && tries.next().is_some() => {}
                 result => break result?,
             }
         };
@@ -171,6 +178,16 @@ impl Drop for Made<'_> {
             let _ = self.hierarchy.root.remove(&path);
         }
     }
+}
+
+/// Whether something was not there that had been a moment ago: a removed directory has no entries (ENOENT), and files
+/// of it that are open are dead (ENODEV).
+fn has_vanished(error: &CgroupError) -> bool {
+    matches!(
+        error,
+        CgroupError::Io { source: Errno::NOENT | Errno::NODEV, .. }
+            | CgroupError::Limit { source: Errno::NOENT | Errno::NODEV, .. }
+    )
 }
 
 fn refuse_busy(directory: &Directory, path: &CgroupPath) -> Result<(), CgroupError> {

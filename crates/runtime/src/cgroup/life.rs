@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::create::io;
 use super::hierarchy::Directory;
-use super::{Cgroup, CgroupError};
+use super::{Cgroup, CgroupError, DEFAULT_PARENT};
 
 /// How long processes may take to freeze: one in an uninterruptible wait does not before that ends.
 const FREEZE: Duration = Duration::from_secs(10);
@@ -107,7 +107,20 @@ impl Cgroup {
     }
 
     /// Kills every process, and removes the cgroup with all below it. One that is gone already is fine.
+    ///
+    /// The cgroup that ross made above all its containers goes with the last of them; any other is its maker's.
     pub fn remove(self) -> Result<(), CgroupError> {
+        self.remove_itself()?;
+        let (above, _) = self.path.split();
+        if above == DEFAULT_PARENT {
+            // Another container is in it, or it is gone: both are as they should be. One that is being made comes to
+            // nothing and is tried again.
+            let _ = self.hierarchy.root.remove(above);
+        }
+        Ok(())
+    }
+
+    fn remove_itself(&self) -> Result<(), CgroupError> {
         let (above, name) = self.path.split();
         let parent = match self.hierarchy.root.open(above) {
             Err(Errno::NOENT) => return Ok(()),

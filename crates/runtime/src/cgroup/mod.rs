@@ -21,5 +21,5 @@ pub use devices::default_devices;
 pub use error::CgroupError;
 pub use life::OomEvents;
 pub use limits::Controller;
-pub use path::CgroupPath;
+pub use path::{CgroupPath, DEFAULT_PARENT};
 pub use stats::{CpuStats, DeviceIo, MemoryStats, PidsStats, Pressure, PressureLine, Stats};

@@ -9,6 +9,10 @@ use super::CgroupError;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CgroupPath(String);
 
+/// The cgroup above those of containers that name none of their own. It is ross's: made with the first of them, and
+/// removed with the last.
+pub const DEFAULT_PARENT: &str = "ross";
+
 impl CgroupPath {
     /// Checks a path. A relative one is taken from the root; repeated slashes are one.
     pub fn new(path: &str) -> Result<Self, CgroupError> {
@@ -37,7 +41,10 @@ impl CgroupPath {
 
     /// The cgroup of a container: `linux.cgroupsPath`, or `/ross/<id>` where that is empty.
     pub fn of_container(cgroups_path: &str, id: &str) -> Result<Self, CgroupError> {
-        if cgroups_path.is_empty() { Self::new(&format!("/ross/{id}")) } else { Self::new(cgroups_path) }
+        if cgroups_path.is_empty() {
+            return Self::new(&format!("/{DEFAULT_PARENT}/{id}"));
+        }
+        Self::new(cgroups_path)
     }
 
     /// A cgroup inside this one; `..` cannot lead out of it.

@@ -6,20 +6,21 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use ross_types::ErrorKind;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::{ClientError, ShimClient};
 use crate::config::{READY, SOCKET_FILE, ShimConfig};
 
-/// A sealed copy of the `ross-shim` binary, made once per daemon.
-#[derive(Debug)]
+/// A sealed copy of the `ross-shim` binary, made once per daemon. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct ShimBinary {
-    sealed: OwnedFd,
+    sealed: Arc<OwnedFd>,
 }
 
 /// Which shim to launch.
@@ -107,7 +108,7 @@ impl ShimBinary {
         let sealed = File::open(path)
             .and_then(|file| ross_sys::memfd::sealed_copy(&file, "ross-shim"))
             .map_err(|source| LaunchError::Binary { path: path.to_owned(), source })?;
-        Ok(Self { sealed })
+        Ok(Self { sealed: Arc::new(sealed) })
     }
 }
 
@@ -121,24 +122,14 @@ impl ShimBinary {
 /// When it cannot be started; its own words are in [`LaunchError::Failed`].
 pub async fn launch(binary: &ShimBinary, spec: LaunchSpec<'_>) -> Result<Launched, LaunchError> {
     let id = &spec.config.id;
-    spec.config.write(spec.dir).map_err(|source| LaunchError::Config { dir: spec.dir.to_owned(), source })?;
     let spawn_error = |source| LaunchError::Spawn { id: id.clone(), source };
-    let (ready, its_end) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| spawn_error(errno.into()))?;
-    let its_stderr = its_end.try_clone().map_err(spawn_error)?;
-    let mut child = Command::new(format!("/proc/self/fd/{}", binary.sealed.as_raw_fd()))
-        .arg0("ross-shim")
-        .args(["--id", id])
-        .arg("--dir")
-        .arg(spec.dir)
-        .arg("--root")
-        .arg(spec.root)
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(its_end)
-        .stderr(its_stderr)
-        .spawn()
-        .map_err(spawn_error)?;
+    // Writing a file and waiting for exec(2) is nothing for a thread that serves others.
+    let spawning = tokio::task::spawn_blocking({
+        let (binary, config) = (binary.clone(), spec.config.clone());
+        let (dir, root) = (spec.dir.to_owned(), spec.root.to_owned());
+        move || spawn(&binary, LaunchSpec { config: &config, dir: &dir, root: &root })
+    });
+    let (mut child, ready) = spawning.await.map_err(|error| spawn_error(io::Error::other(error)))??;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
     // Without this a shim that ends before its daemon would stay a zombie. The wait is on a pidfd: no
     // thread, no poll.
@@ -158,4 +149,28 @@ pub async fn launch(binary: &ShimBinary, spec: LaunchSpec<'_>) -> Result<Launche
         .await
         .map_err(|source| LaunchError::Connect { id: id.clone(), source })?;
     Ok(Launched { pid, client })
+}
+
+/// Writes the configuration and starts the process; the end of the pipe on which it says that it is ready. Blocks.
+fn spawn(binary: &ShimBinary, spec: LaunchSpec<'_>) -> Result<(Child, OwnedFd), LaunchError> {
+    let id = &spec.config.id;
+    spec.config.write(spec.dir).map_err(|source| LaunchError::Config { dir: spec.dir.to_owned(), source })?;
+    let spawn_error = |source| LaunchError::Spawn { id: id.clone(), source };
+    let (ready, its_end) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| spawn_error(errno.into()))?;
+    let its_stderr = its_end.try_clone().map_err(spawn_error)?;
+    let child = Command::new(format!("/proc/self/fd/{}", binary.sealed.as_raw_fd()))
+        .arg0("ross-shim")
+        .args(["--id", id])
+        .arg("--dir")
+        .arg(spec.dir)
+        .arg("--root")
+        .arg(spec.root)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(its_end)
+        .stderr(its_stderr)
+        .spawn()
+        .map_err(spawn_error)?;
+    Ok((child, ready))
 }

@@ -1,25 +1,27 @@
-//! One daemon for one directory: an advisory lock that ends with the process, however it ends.
+//! One engine for one directory: an advisory lock that ends with the process, however it ends.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use ross_types::ErrorKind;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-const FILE_NAME: &str = "rossd.lock";
+use crate::error::{EngineError, Result};
 
-/// Held for as long as the daemon may touch the directory.
+const FILE_NAME: &str = "lock";
+
+/// Held for as long as the engine may touch the directory.
 #[derive(Debug)]
-pub struct DirectoryLock {
+pub(crate) struct DirectoryLock {
     _file: File,
 }
 
 impl DirectoryLock {
     /// Takes the lock of `directory`, or says who has it.
-    pub fn take(directory: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn take(directory: &Path) -> Result<Self> {
         let path = directory.join(FILE_NAME);
         let mut file = OpenOptions::new()
             .read(true)
@@ -28,7 +30,7 @@ impl DirectoryLock {
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .with_context(|| format!("open {}", path.display()))?;
+            .map_err(|error| EngineError::io("open", &path, error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -37,12 +39,13 @@ impl DirectoryLock {
                 let _ = file.read_to_string(&mut holder);
                 let holder = holder.trim();
                 let who = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
-                bail!(
-                    "{} is in use by another rossd{who}: stop it, or choose another directory",
-                    directory.display()
+                let directory = directory.display().to_string();
+                let text = format!(
+                    "{directory} is in use by another rossd{who}: stop it, or give this one a --root and a --state of its own"
                 );
+                return Err(EngineError::new(ErrorKind::FailedPrecondition, directory, text));
             }
-            Err(errno) => return Err(errno).with_context(|| format!("lock {}", path.display())),
+            Err(error) => return Err(EngineError::io("lock", &path, error)),
         }
         // The number is for people; the lock is what counts.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
@@ -55,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn second_taker_is_told_who_has_it() {
+    fn a_second_taker_is_told_who_has_it() {
         let directory = tempfile::tempdir().unwrap();
         let first = DirectoryLock::take(directory.path()).unwrap();
         let error = DirectoryLock::take(directory.path()).unwrap_err().to_string();
