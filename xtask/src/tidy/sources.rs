@@ -13,12 +13,11 @@ const MAX_CODE_LINES: usize = 600;
 const UNSAFE_ROOM: &str = "crates/sys/";
 const BANNED_NAMES: [&str; 4] = ["util", "common", "helpers", "misc"];
 /// Doors that still hold code of their own; none may join them, and one that is clean must go from this list.
-const DOORS_WITH_CODE: [&str; 5] = [
+const DOORS_WITH_CODE: [&str; 4] = [
     "crates/cli/src/commands/mod.rs",
     "crates/cli/src/connect/mod.rs",
     "crates/cli/src/request/mod.rs",
     "crates/engine/src/db/mod.rs",
-    "crates/image/src/registry/mod.rs",
 ];
 const ROOTS: [&str; 4] = ["crates", "rootfs-fixtures", "tests", "xtask"];
 
