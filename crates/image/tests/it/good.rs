@@ -429,3 +429,46 @@ async fn an_image_without_layers_and_tags_of_a_local_image() {
     let by_digest = format!("mine@{}", image.digest()).parse().unwrap();
     assert!(test.store.tag(&pulled.image, &by_digest).is_err());
 }
+
+/// Many pulls at once need no more threads than a bounded number of layers does, and get done. With a thread more for
+/// each of them, the few threads here would be taken by stages that wait for stages that have none.
+#[test]
+fn pulls_at_once_are_bounded() {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let bound = (4 * processors).clamp(8, 64);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(2 * bound + 4)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let registry = Registry::start();
+        let pulls = 3 * bound;
+        for number in 0..pulls {
+            let content = noise(number as u64 + 1, 300_000);
+            let layer = Layer::of(&[("data", &content)], Packing::Gzip);
+            registry.add(&format!("v{number}"), &TestImage::new(vec![layer]));
+        }
+        let test = Arc::new(TestStore::open().await);
+        let mut running = tokio::task::JoinSet::new();
+        for number in 0..pulls {
+            let (test, reference) = (test.clone(), registry.reference(&format!(":v{number}")));
+            running.spawn(async move { test.pull(&reference).await.map(drop) });
+        }
+        while let Some(pulled) = running.join_next().await {
+            pulled.unwrap().unwrap();
+        }
+        let (mut making, mut most) = (0_usize, 0);
+        for event in test.events.lock().unwrap().iter() {
+            match event {
+                PullEvent::Layer { state: LayerState::Downloading { done: 0, .. }, .. } => making += 1,
+                PullEvent::Layer { state: LayerState::Verifying, .. } => making -= 1,
+                _ => {}
+            }
+            most = most.max(making);
+        }
+        assert_eq!(making, 0);
+        assert!((2..=bound).contains(&most), "{most} layers in the making at once, {bound} allowed");
+    });
+}
