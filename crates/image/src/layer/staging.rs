@@ -51,7 +51,7 @@ fn failure(action: &'static str, path: &Path, errno: Errno) -> LayerError {
 /// Asks the file system to put what is made in `dir` far apart (ext4's `T` attribute, chattr(1)): layers have nothing to
 /// do with each other. It is also what a pull soon after a removal lives on: without it ext4 puts the new layer where
 /// the old one was, and for a minute or more looks through all inodes that were freed there for each file it makes
-/// (`recently_deleted` in fs/ext4/ialloc.c, without a journal): 30,000 files took 16 to 45 seconds instead of 2.
+/// (`recently_deleted` in fs/ext4/ialloc.c, without a journal): 30,000 files took 16 to 36 seconds instead of 2.
 ///
 /// A hint: a file system that does not know it does without.
 fn spread(dir: &OwnedFd) {
