@@ -5,8 +5,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, IFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::sync::SyncGroup;
@@ -47,6 +48,25 @@ fn failure(action: &'static str, path: &Path, errno: Errno) -> LayerError {
     LayerError::Store { action, path: path.to_owned(), source: errno.into() }
 }
 
+/// Asks the file system to put what is made in `dir` far apart (ext4's `T` attribute, chattr(1)): layers have nothing to
+/// do with each other. It is also what a pull soon after a removal lives on: without it ext4 puts the new layer where
+/// the old one was, and for a minute or more looks through all inodes that were freed there for each file it makes
+/// (`recently_deleted` in fs/ext4/ialloc.c, without a journal): 30,000 files took 16 to 36 seconds instead of 2.
+///
+/// A hint: a file system that does not know it does without.
+fn spread(dir: &OwnedFd) {
+    if let Ok(flags) = rustix::fs::ioctl_getflags(dir) {
+        let _ = rustix::fs::ioctl_setflags(dir, flags | IFlags::TOPDIR);
+    }
+}
+
+/// Where the numbering of staging folders begins: ext4 chooses a place by the name, and the same names after each start
+/// would lead to the same places.
+fn first_number() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_nanos()).unwrap_or(1)
+}
+
 impl Folder {
     /// Opens `path`, making it for root alone, and empties its staging area.
     pub(super) fn open(path: PathBuf) -> Result<Self, LayerError> {
@@ -56,7 +76,8 @@ impl Folder {
             .map_err(|errno| failure("empty", &path.join(STAGING), errno))?;
         make(&path.join(STAGING))?;
         let staging = open(&path.join(STAGING))?;
-        Ok(Self { path, layers, staging, next: AtomicU64::new(1), syncs: SyncGroup::default() })
+        spread(&staging);
+        Ok(Self { path, layers, staging, next: AtomicU64::new(first_number()), syncs: SyncGroup::default() })
     }
 
     /// Makes a folder in the staging area with an empty `tree/` in it, owned by root, mode 0755.
@@ -88,6 +109,11 @@ impl Folder {
             .map_err(|errno| failure("remove", &gone.path(), errno))
     }
 
+    /// Makes the names of all layers durable.
+    pub(super) fn sync_names(&self) -> Result<(), LayerError> {
+        rustix::fs::fsync(&self.layers).map_err(|errno| failure("sync", &self.path, errno))
+    }
+
     /// The names in `layers/` that are keys.
     pub(super) fn keys(&self) -> Result<Vec<LayerKey>, LayerError> {
         let failure =
@@ -111,7 +137,8 @@ impl Staging {
         self.folder.path.join(STAGING).join(&self.name)
     }
 
-    /// Makes everything in it durable, then visible as `key`. Someone else may have been faster: that is as good.
+    /// Makes everything in it durable, then visible as `key`. The name is durable after [`Folder::sync_names`].
+    /// Someone else may have been faster: that is as good.
     pub(super) fn commit(self, key: &LayerKey) -> Result<(), LayerError> {
         let path = self.folder.path.join(key.as_str());
         let folder = &*self.folder;
@@ -119,10 +146,9 @@ impl Staging {
         let noreplace = RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(&folder.staging, &self.name, &folder.layers, key.as_str(), noreplace)
         {
-            Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
-            Err(errno) => return Err(failure("put in place", &path, errno)),
+            Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(()),
+            Err(errno) => Err(failure("put in place", &path, errno)),
         }
-        rustix::fs::fsync(&folder.layers).map_err(|errno| failure("sync", &folder.path, errno))
     }
 }
 

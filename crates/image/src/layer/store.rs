@@ -100,7 +100,13 @@ impl LayerStore {
         self.folder.path.join(key.as_str()).join("tree")
     }
 
-    /// Unpacks an uncompressed tar stream and puts the layer in place, durably.
+    /// Makes the names of all layers durable: once for an image, before its record is written.
+    pub(crate) fn sync_names(&self) -> Result<(), LayerError> {
+        self.folder.sync_names()
+    }
+
+    /// Unpacks an uncompressed tar stream, makes the layer durable and puts it in place. Its name is durable when the
+    /// image's record is written, not before: a crash in between leaves a whole layer or none.
     ///
     /// Blocking; calls `progress` from this thread with the bytes read so far. On any error nothing stays behind.
     /// The stream is read to its end and every byte counts for the diff id. To cancel, let `reader` fail.

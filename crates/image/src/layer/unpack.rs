@@ -127,15 +127,8 @@ impl Unpacker<'_> {
         let owner = write::owner(&member)?;
         rustix::fs::fchown(fd, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)))
             .doing("set its owner")?;
-        let mut late = Late { mode: Some(member.mode), mtime: Some(member.mtime), ..Late::default() };
-        for attribute in xattr::content(member.xattrs) {
-            let (name, value) = attribute?;
-            if name == xattr::DEFAULT_ACL {
-                late.default_acl = Some(value);
-            } else {
-                xattr::set(fd, &name, &value)?;
-            }
-        }
+        let default_acl = xattr::set_content(fd, member.xattrs)?;
+        let late = Late { mode: Some(member.mode), mtime: Some(member.mtime), default_acl };
         self.ledger.directory(b"", late)
     }
 
@@ -201,14 +194,7 @@ impl Unpacker<'_> {
             if opaque {
                 merged::mark_opaque(&fd).doing("mark it opaque")?;
             }
-            for attribute in xattr::content(member.xattrs) {
-                let (name, value) = attribute?;
-                if name == xattr::DEFAULT_ACL {
-                    late.default_acl = Some(value);
-                } else {
-                    xattr::set(&fd, &name, &value)?;
-                }
-            }
+            late.default_acl = xattr::set_content(&fd, member.xattrs)?;
         }
         self.ledger.made(path);
         self.ledger.directory(path, late)

@@ -43,6 +43,20 @@ pub(super) fn set(fd: impl AsFd, name: &[u8], value: &[u8]) -> Result<()> {
     settle(name, rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))
 }
 
+/// Sets those of `all` that are content on an open directory. A default ACL, which has to wait, is returned instead.
+pub(super) fn set_content(dir: impl AsFd, all: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Option<Vec<u8>>> {
+    let mut default_acl = None;
+    for attribute in content(all) {
+        let (name, value) = attribute?;
+        if name == DEFAULT_ACL {
+            default_acl = Some(value);
+        } else {
+            set(&dir, &name, &value)?;
+        }
+    }
+    Ok(default_acl)
+}
+
 /// Sets an attribute on `name` in `dir`, which may be a link or a device and is not opened.
 pub(super) fn set_at(dir: impl AsFd, file: &[u8], name: &[u8], value: &[u8]) -> Result<()> {
     // setxattrat(2) came with Linux 6.13; /proc leads to the open directory without any name being looked up.

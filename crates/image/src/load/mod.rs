@@ -26,8 +26,10 @@ pub(crate) async fn load(
     archive: Box<dyn Read + Send>,
     progress: ProgressSink,
 ) -> Result<Vec<Image>, Error> {
+    let slot = inner.archives_at_once.clone().acquire_owned().await.expect("the semaphore is never closed");
     let staging = inner.clone();
     let (found, lease, released) = blocking(move || {
+        let _slot = slot;
         let members = Members::read(&staging.blobs, archive, staging.limits.bytes)?;
         // All that could become a blob is leased before any of it does.
         let wants = Wants { blobs: members.digests(), ..Wants::default() };

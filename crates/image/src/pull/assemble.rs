@@ -175,6 +175,7 @@ fn write_record(
     references: &[(ImageRef, Digest)],
 ) -> Result<(ImageRecord, bool), Error> {
     inner.blobs.sync_names()?;
+    inner.layers.sync_names()?;
     let records = &inner.config.records;
     let before = records.images()?.into_iter().find(|known| known.id == record.id);
     let mut known = before.is_some();

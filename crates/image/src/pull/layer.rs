@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ross_types::{ChainId, DiffId, DigestAlgorithm};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::assemble::Assembly;
 use super::pipeline;
@@ -38,28 +39,40 @@ pub(super) struct Obtained {
     pub(super) pass: Pass,
 }
 
+/// What the stages of a layer keep until the last of them has ended, which may be after its pull was given up.
+#[derive(Debug)]
+pub(super) struct Rights {
+    #[expect(dead_code, reason = "held for what its drop does")]
+    blob: Pass,
+    #[expect(dead_code, reason = "held for what its drop does")]
+    slot: OwnedSemaphorePermit,
+}
+
 /// Gets the layer.
 ///
 /// Passes are taken in one order (chain, blob), and a holder of a blob's pass waits for no other pass; a holder of
-/// a chain's pass waits only for chains below it. So no two pulls wait for each other.
+/// a chain's pass waits only for chains below it. Who has a slot waits for its own stages alone. So no two pulls wait
+/// for each other.
 pub(super) async fn obtain(assembly: Arc<Assembly>, job: Job) -> Result<Obtained, Error> {
     let inner = &assembly.inner;
     let pass = inner.gates.pass(&format!("chain {}", job.chain_id)).await;
     if let Some(key) = find(inner, &job).await? {
         return Ok(Obtained { got: Got::Existed(key), pass });
     }
-    let blob_pass = Arc::new(inner.gates.pass(&format!("blob {}", job.blob.digest)).await);
+    let blob = inner.gates.pass(&format!("blob {}", job.blob.digest)).await;
     // Another image with the same layer may have been the one to wait for.
     if let Some(key) = find(inner, &job).await? {
         return Ok(Obtained { got: Got::Existed(key), pass });
     }
     let permit = assembly.permits.acquire().await.expect("the semaphore is never closed");
-    let mut made = pipeline::make(&assembly, &job, &blob_pass).await;
+    let slot = inner.layers_at_once.clone().acquire_owned().await.expect("the semaphore is never closed");
+    let rights = Arc::new(Rights { blob, slot });
+    let mut made = pipeline::make(&assembly, &job, &rights).await;
     if matches!(&made, Err(failed) if failed.restart) {
         // What an earlier attempt left was damaged, by a crash perhaps: once more from nothing.
         let (inner, digest) = (inner.clone(), job.blob.digest.clone());
         blocking(move || Ok(inner.blobs.forget(&digest)?)).await?;
-        made = pipeline::make(&assembly, &job, &blob_pass).await;
+        made = pipeline::make(&assembly, &job, &rights).await;
     }
     drop(permit);
     let got = match made.map_err(|failed| failed.error)? {

@@ -14,9 +14,9 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::assemble::Assembly;
-use super::layer::Job;
+use super::layer::{Job, Rights};
 use super::stream::{DEPTH, PieceSender, Proportionate, pieces, unpacked};
-use crate::content::{ContentError, Hasher, Pass};
+use crate::content::{ContentError, Hasher};
 use crate::error::Error;
 use crate::layer::{Applied, LayerError};
 use crate::progress::LayerState;
@@ -53,7 +53,7 @@ struct Shared {
     assembly: Arc<Assembly>,
     job: Job,
     #[expect(dead_code, reason = "held for what its drop does")]
-    pass: Arc<Pass>,
+    rights: Arc<Rights>,
     /// Packed bytes the last stage has read.
     consumed: Arc<AtomicU64>,
     /// The last stage has failed in a way that makes the rest of the blob pointless.
@@ -63,11 +63,15 @@ struct Shared {
 }
 
 /// Makes the layer, from the blob on disk, from what is staged of it, from the registry.
-pub(super) async fn make(assembly: &Arc<Assembly>, job: &Job, pass: &Arc<Pass>) -> Result<Applied, Failed> {
+pub(super) async fn make(
+    assembly: &Arc<Assembly>,
+    job: &Job,
+    rights: &Arc<Rights>,
+) -> Result<Applied, Failed> {
     let shared = Arc::new(Shared {
         assembly: assembly.clone(),
         job: job.clone(),
-        pass: pass.clone(),
+        rights: rights.clone(),
         consumed: Arc::default(),
         hopeless: AtomicBool::new(false),
         arrived: AtomicBool::new(false),

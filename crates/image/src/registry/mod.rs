@@ -16,38 +16,11 @@ mod client;
 mod config;
 mod endpoint;
 mod error;
+mod registries;
 mod repository;
-
-use std::sync::Arc;
-
-use ross_types::ImageRef;
 
 pub(crate) use blob::BlobStream;
 pub use config::{Credentials, RegistryConfig};
 pub use error::RegistryError;
+pub(crate) use registries::Registries;
 pub(crate) use repository::{FetchedManifest, Repository};
-
-/// The way to all registries.
-#[derive(Debug)]
-pub(crate) struct Registries {
-    http: Arc<client::HttpClient>,
-}
-
-impl Registries {
-    pub(crate) fn new(config: RegistryConfig) -> Self {
-        Self { http: Arc::new(client::HttpClient::new(config)) }
-    }
-
-    /// The repository of `reference`.
-    pub(crate) fn repository(
-        &self,
-        reference: &ImageRef,
-        credentials: Option<Credentials>,
-    ) -> Result<Arc<Repository>, RegistryError> {
-        Repository::new(self.http.clone(), reference, credentials).map(Arc::new)
-    }
-
-    pub(crate) fn config(&self) -> &RegistryConfig {
-        &self.http.config
-    }
-}

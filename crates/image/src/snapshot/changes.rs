@@ -15,7 +15,8 @@ use crate::layer::merged::{self, Found, Level, stat};
 /// Each level costs descriptors and stack of this process, and a container makes as many as it likes.
 const DEPTH_MAX: usize = 256;
 
-/// Lists the changes of `upper`, whose lower layers are `lower`, sorted by path.
+/// Lists the changes of `upper`, whose lower layers are `lower`, sorted by path. What a container that runs removes or
+/// replaces meanwhile does not count.
 pub(super) fn list(upper: &OwnedFd, lower: &Level) -> rustix::io::Result<Vec<Change>> {
     let mut changes = Vec::new();
     walk(upper, Some(lower), Path::new("/"), &mut changes, DEPTH_MAX)?;
@@ -31,7 +32,10 @@ fn walk(
     depth: usize,
 ) -> rustix::io::Result<()> {
     for name in names(upper)? {
-        let status = stat(upper, &name)?;
+        let status = match stat(upper, &name) {
+            Err(Errno::NOENT) => continue,
+            status => status?,
+        };
         let path = path.join(OsStr::from_bytes(&name));
         let found = lower.map_or(Ok(Found::Nothing), |lower| lower.step(&name))?;
         if merged::is_whiteout(&status) {
@@ -46,7 +50,10 @@ fn walk(
             continue;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(upper, name.as_slice(), flags, Mode::empty())?;
+        let dir = match rustix::fs::openat(upper, name.as_slice(), flags, Mode::empty()) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+            dir => dir?,
+        };
         if depth == 0 {
             return Err(Errno::NAMETOOLONG);
         }

@@ -1,14 +1,16 @@
 //! Pulls that succeed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ross_image::{Credentials, ImageRecords, LayerState, PullEvent};
+use ross_image::{Credentials, ImageRecords, LayerState, PullEvent, RegistryConfig};
 use ross_types::{ErrorKind, ImageRef, Platform};
 
 use crate::fixture::{
-    DOCKER_MANIFEST, Layer, OCI_INDEX, OCI_MANIFEST, Packing, TestImage, TestStore, noise, sha256, text_of,
+    DOCKER_MANIFEST, Layer, OCI_INDEX, OCI_MANIFEST, Packing, TestImage, TestStore, noise, patient, sha256,
+    text_of,
 };
 use crate::registry::{Pace, Registry, Reply};
 
@@ -428,4 +430,56 @@ async fn an_image_without_layers_and_tags_of_a_local_image() {
     assert_eq!(test.store.resolve("mine:1").unwrap().record.id, image.id());
     let by_digest = format!("mine@{}", image.digest()).parse().unwrap();
     assert!(test.store.tag(&pulled.image, &by_digest).is_err());
+}
+
+/// However many pulls run, no more than a bounded number of layers is in the making, and the threads for those are
+/// enough for all to get done.
+#[test]
+fn pulls_at_once_are_bounded() {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let bound = (4 * processors).clamp(8, 64);
+    let stalling = RegistryConfig { response_timeout: Duration::from_secs(1), attempts: 10, ..patient() };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(2 * bound + 4)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let registry = Registry::start();
+        let pulls = 3 * bound;
+        let mut layers = HashSet::new();
+        for number in 0..pulls {
+            let content = noise(number as u64 + 1, 300_000);
+            let layer = Layer::of(&[("data", &content)], Packing::Gzip);
+            layers.insert(layer.digest().to_string());
+            registry.add(&format!("v{number}"), &TestImage::new(vec![layer]));
+        }
+        // The first answer for each layer stalls, so that all that may begin have begun before any ends.
+        let honest = registry.clone();
+        registry.hook(move |request| {
+            let blob = request.path.rsplit('/').next().unwrap_or_default();
+            layers.remove(blob).then(|| honest.honest(request).pace(Pace::Stall(0)))
+        });
+        let test = Arc::new(TestStore::open_with(stalling).await);
+        let mut running = tokio::task::JoinSet::new();
+        for number in 0..pulls {
+            let (test, reference) = (test.clone(), registry.reference(&format!(":v{number}")));
+            running.spawn(async move { test.pull(&reference).await.map(drop) });
+        }
+        while let Some(pulled) = running.join_next().await {
+            pulled.unwrap().unwrap();
+        }
+        let (mut making, mut most) = (0_usize, 0);
+        for event in test.events.lock().unwrap().iter() {
+            match event {
+                PullEvent::Layer { state: LayerState::Downloading { done: 0, .. }, .. } => making += 1,
+                PullEvent::Layer { state: LayerState::Verifying, .. } => making -= 1,
+                _ => {}
+            }
+            most = most.max(making);
+        }
+        assert_eq!(making, 0);
+        assert!((2..=bound).contains(&most), "{most} layers in the making at once, {bound} allowed");
+    });
 }

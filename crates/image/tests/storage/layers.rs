@@ -3,7 +3,6 @@
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::thread;
-use std::time::Instant;
 
 use crate::trees::{Store, assert_tree, chain_ids, diff_id};
 use rootfs_fixtures::{
@@ -351,18 +350,4 @@ fn progress_counts_every_byte() {
     let limits = UnpackLimits::default();
     store.layers.apply(tar.as_slice(), &diff_id(&sha256(&tar)), &limits, &|done| seen.set(done)).unwrap();
     assert_eq!(seen.get(), tar.len() as u64);
-}
-
-/// Shown with `--ignored --nocapture`: not a test of speed, a look at it.
-#[test]
-#[ignore = "prints times and asserts nothing"]
-fn look_at_speed() {
-    let tar = archive(&small_files("files", 30_000));
-    let expect = diff_id(&sha256(&tar));
-    for _ in 0..3 {
-        let store = Store::new();
-        let start = Instant::now();
-        store.layers.apply(tar.as_slice(), &expect, &UnpackLimits::default(), &|_| {}).unwrap();
-        println!("30,000 files, {} MiB, synced: {:?}", tar.len() >> 20, start.elapsed());
-    }
 }
