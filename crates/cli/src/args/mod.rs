@@ -2,13 +2,13 @@
 //!
 //! Nothing here decides or does anything; `request` turns these structs into requests, `commands` carries them out.
 
+mod command_line;
 mod container;
 mod create;
 mod image;
 mod process;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
+pub use command_line::{Cli, Command, ContainersArg, DEFAULT_HOST, Format, InspectArgs, ObjectKind};
 pub use container::{
     AttachArgs, ContainerArgs, ContainerCommand, ExecArgs, KillArgs, ListArgs, LogsArgs, RemoveArgs,
     RenameArgs, RestartArgs, StartArgs, StatsArgs, StopArgs,
@@ -22,127 +22,3 @@ pub use image::{
     SearchArgs, TagArgs,
 };
 pub use process::{ProcessArgs, SessionArgs};
-
-/// Where rossd listens unless told otherwise.
-pub const DEFAULT_HOST: &str = "unix:///run/ross/ross.sock";
-
-/// Run containers on this machine.
-#[derive(Debug, Parser)]
-#[command(name = "ross", version, propagate_version = true, disable_help_subcommand = true)]
-#[command(after_help = "`ross COMMAND --help` says more of each command.")]
-pub struct Cli {
-    /// Socket of the daemon: unix:///PATH
-    #[arg(short = 'H', long, global = true, env = "ROSS_HOST", hide_env_values = true, default_value = DEFAULT_HOST)]
-    #[arg(hide_default_value = false)]
-    pub host: String,
-    /// How lists and inspections are printed
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
-    pub format: Option<Format>,
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// The shapes of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Aligned columns for people.
-    Table,
-    /// JSON for programs.
-    Json,
-}
-
-/// Every command; the short forms first.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Create and start a container, and show its output
-    Run(RunArgs),
-    /// Create a container without starting it
-    Create(CreateArgs),
-    /// Start containers
-    Start(StartArgs),
-    /// Stop containers: their stop signal, then KILL
-    Stop(StopArgs),
-    /// Stop and start containers
-    Restart(RestartArgs),
-    /// Send a signal to containers
-    Kill(KillArgs),
-    /// Freeze all processes of containers
-    Pause(ContainersArg),
-    /// Let the processes of paused containers go on
-    Unpause(ContainersArg),
-    /// List containers
-    Ps(ListArgs),
-    /// Run a command in a running container
-    Exec(ExecArgs),
-    /// Print what a container wrote
-    Logs(LogsArgs),
-    /// Connect to the streams of a running container
-    Attach(AttachArgs),
-    /// Wait until containers stop, and print their exit codes
-    Wait(ContainersArg),
-    /// Give a container another name
-    Rename(RenameArgs),
-    /// Remove containers
-    Rm(RemoveArgs),
-    /// Show what containers use of the host
-    Stats(StatsArgs),
-    /// Show containers or images in full
-    Inspect(InspectArgs),
-    /// List images
-    Images(ImageListArgs),
-    /// Fetch an image from a registry
-    Pull(PullArgs),
-    /// Send an image to a registry
-    Push(PushArgs),
-    /// Build an image from a Dockerfile
-    Build(BuildArgs),
-    /// Remove images
-    Rmi(ImageRemoveArgs),
-    /// Give an image another name
-    Tag(TagArgs),
-    /// Load images from an archive
-    Load(LoadArgs),
-    /// Search a registry for images
-    Search(SearchArgs),
-    /// Containers, in the long form
-    Container(ContainerArgs),
-    /// Images, in the long form
-    Image(ImageArgs),
-    /// Ask the daemon whether it is well
-    Health,
-    /// Show the versions of ross and of the daemon
-    Version,
-    /// Show the daemon and its host
-    Info,
-}
-
-/// One or more containers.
-#[derive(Debug, Args)]
-pub struct ContainersArg {
-    /// Names, ids or unambiguous prefixes of ids
-    #[arg(required = true, value_name = "CONTAINER")]
-    pub containers: Vec<String>,
-}
-
-/// `inspect`, of either kind.
-#[derive(Debug, Args)]
-pub struct InspectArgs {
-    /// Names or ids
-    #[arg(required = true, value_name = "NAME|ID")]
-    pub names: Vec<String>,
-    /// Look only among these
-    #[arg(long = "type", value_enum)]
-    pub kind: Option<ObjectKind>,
-    /// Measure the container's files, too
-    #[arg(short, long)]
-    pub size: bool,
-}
-
-/// What `inspect --type` takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ObjectKind {
-    /// Containers only.
-    Container,
-    /// Images only.
-    Image,
-}

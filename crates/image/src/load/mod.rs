@@ -3,65 +3,10 @@
 //! The archive is read once, as a stream, into staging files; then its images are put together like pulled
 //! ones, with blobs from disk instead of from a registry. Nothing an archive says becomes a path.
 
+mod archive;
 mod error;
 mod images;
 mod members;
 
-use std::io::Read;
-use std::sync::Arc;
-
+pub(crate) use archive::load;
 pub use error::ArchiveError;
-
-use crate::error::Error;
-use crate::image::Image;
-use crate::progress::{ProgressSink, PullEvent};
-use crate::pull::{Order, assemble};
-use crate::store::{Inner, Lease, Wants, blocking};
-
-use images::Found;
-use members::Members;
-
-pub(crate) async fn load(
-    inner: &Arc<Inner>,
-    archive: Box<dyn Read + Send>,
-    progress: ProgressSink,
-) -> Result<Vec<Image>, Error> {
-    let slot = inner.archives_at_once.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let staging = inner.clone();
-    let (found, lease, released) = blocking(move || {
-        let _slot = slot;
-        let members = Members::read(&staging.blobs, archive, staging.limits.bytes)?;
-        // All that could become a blob is leased before any of it does.
-        let wants = Wants { blobs: members.digests(), ..Wants::default() };
-        let (lease, released) = Lease::acquire(&staging, wants);
-        Ok((images::images(&members, &staging.blobs), lease, released))
-    })
-    .await?;
-    let loaded = match found {
-        Ok(found) => assemble_all(inner, found, &progress).await,
-        Err(error) => Err(error),
-    };
-    // Never settled: what no image came to use goes. An error of the receiver says that it has.
-    drop(lease);
-    let _ = released.await;
-    let loaded = loaded?;
-    progress(PullEvent::Done);
-    Ok(loaded)
-}
-
-async fn assemble_all(
-    inner: &Arc<Inner>,
-    found: Vec<Found>,
-    progress: &ProgressSink,
-) -> Result<Vec<Image>, Error> {
-    let mut loaded = Vec::new();
-    for image in found {
-        let digest = image.resolved.digest.clone();
-        progress(PullEvent::Manifest { digest: digest.clone() });
-        let references = image.names.into_iter().map(|name| (name, digest.clone())).collect();
-        let order =
-            Order { resolved: image.resolved, repository: None, references, progress: progress.clone() };
-        loaded.push(assemble(inner, order).await?.0);
-    }
-    Ok(loaded)
-}
