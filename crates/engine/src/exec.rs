@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ross_runtime::spec::{Process, Spec};
 use ross_shim::client::ShimClient;
@@ -25,6 +26,10 @@ const KEPT: usize = 64;
 /// Execs of one container that may wait to be started. Each may hold a request of some megabytes.
 const PREPARED: usize = 256;
 
+/// When the container has no place for another, one that has waited so long for its start is forgotten: whoever
+/// prepared it has gone away.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
+
 /// All execs of the engine.
 #[derive(Debug, Default)]
 pub(crate) struct Execs {
@@ -38,6 +43,7 @@ pub(crate) struct Exec {
     id: ContainerId,
     container: ContainerId,
     config: ExecConfig,
+    prepared_at: Instant,
     state: Mutex<State>,
 }
 
@@ -115,20 +121,40 @@ impl Execs {
     }
 
     fn insert(&self, container: ContainerId, config: ExecConfig) -> Result<Arc<Exec>> {
+        self.insert_at(container, config, Instant::now())
+    }
+
+    fn insert_at(
+        &self,
+        container: ContainerId,
+        config: ExecConfig,
+        prepared_at: Instant,
+    ) -> Result<Arc<Exec>> {
         let exec = Arc::new(Exec {
             id: new_id(),
             container: container.clone(),
             config,
+            prepared_at,
             state: Mutex::new(State::Prepared),
         });
         let mut inner = self.lock();
         let execs = inner.entry(container).or_default();
         if execs.iter().filter(|exec| exec.is_prepared()).count() >= PREPARED {
-            let text = format!(
-                "container {} has {PREPARED} execs that were created and never started: start them before creating more",
-                exec.container
-            );
-            return Err(EngineError::new(ErrorKind::ResourceExhausted, exec.container.as_str(), text));
+            let waited = |have: &Arc<Exec>| exec.prepared_at.duration_since(have.prepared_at);
+            match execs.iter().position(|have| have.is_prepared() && waited(have) > FORGOTTEN_AFTER) {
+                Some(forgotten) => drop(execs.remove(forgotten)),
+                None => {
+                    let text = format!(
+                        "container {} has {PREPARED} execs that were created and never started: start them before creating more",
+                        exec.container
+                    );
+                    return Err(EngineError::new(
+                        ErrorKind::ResourceExhausted,
+                        exec.container.as_str(),
+                        text,
+                    ));
+                }
+            }
         }
         if execs.iter().filter(|exec| exec.has_ended()).count() > KEPT
             && let Some(oldest) = execs.iter().position(|exec| exec.has_ended())
@@ -364,6 +390,8 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
         assert!(error.sentence().contains(container.as_str()), "{}", error.sentence());
         execs.insert(ContainerId::from_random([2; 32]), ExecConfig::default()).unwrap();
+        let later = Instant::now() + 2 * FORGOTTEN_AFTER;
+        execs.insert_at(container.clone(), ExecConfig::default(), later).expect("the oldest is forgotten");
         execs.container_ended(&container);
         assert_eq!(execs.lock()[&container].len(), 1, "the one that was started is remembered");
         assert_eq!(execs.inspect(started.id.as_str()).unwrap().exit_code, Some(137));

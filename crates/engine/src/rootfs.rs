@@ -55,7 +55,8 @@ impl RootFd {
             return Ok(String::new());
         }
         let name = format!("/proc/self/fd/{}", found.as_raw_fd());
-        let fd = openat(CWD, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        // A lease that the container holds on the file must not hold ross up: fcntl(2), F_SETLEASE.
+        let fd = openat(CWD, name, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
             .map_err(|error| failed(error.into()))?;
         let mut bytes = Vec::new();
         File::from(fd).take(MAX_FILE).read_to_end(&mut bytes).map_err(failed)?;

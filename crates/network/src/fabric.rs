@@ -176,21 +176,16 @@ impl Fabric {
         self.undo_bridge(&mut host, Firewall::uninstall)
     }
 
-    /// The bridge goes last, when nothing is on it any more: by it a later process knows that there is something to undo.
+    /// The bridge goes last, and stays while rules are left: by it a later process knows that there is something to undo.
     fn undo_bridge(
         &self,
         host: &mut RouteSocket,
         uninstall: fn(&Firewall) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let name = &self.config.bridge;
-        let failures: Vec<Error> = [
-            forwarding::restore(&self.config.state, host, name).err(),
-            uninstall(&self.firewall).err(),
-            bridge::remove(host, name, &self.owner).err(),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let restored = forwarding::restore(&self.config.state, host, name);
+        let removed = uninstall(&self.firewall).and_then(|()| bridge::remove(host, name, &self.owner));
+        let failures = [restored.err(), removed.err()].into_iter().flatten().collect();
         Error::unless_none("take down the default bridge", failures)
     }
 }

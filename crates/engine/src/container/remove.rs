@@ -100,8 +100,8 @@ impl Actor {
         let removed = blocking(move || {
             let dirs = remove_dirs(&context, &id, &layers);
             // One that another container mounts, too, is that container's now.
-            let unused = anonymous.iter().filter(|name| !volumes::is_used(name, &context.registry));
-            let volumes = unused.map(|name| volumes::remove(name, &context.paths, &context.db));
+            let remove = |name: &String| volumes::remove_unused(name, &context.paths, &context.db);
+            let volumes = anonymous.iter().map(remove);
             // Each is tried, whatever the ones before it came to.
             volumes.fold(dirs, Result::and)
         });

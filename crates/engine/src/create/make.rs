@@ -84,7 +84,7 @@ fn make(context: &Context, request: CreateRequest) -> Result<(ContainerRow, Vec<
     match fill(context, &mut row, &mut made) {
         Ok(()) => Ok((row, warnings, hold)),
         Err(error) => {
-            volumes::unmake(made, &context.registry, &context.paths, &context.db);
+            volumes::unmake(made, &context.paths, &context.db);
             if let Err(left) = remove_dirs(context, &row.id, &row.layers) {
                 tracing::warn!(container = %row.id, error = left.sentence(), "directories of a failed create are left behind");
             }

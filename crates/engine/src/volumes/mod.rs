@@ -3,4 +3,4 @@
 mod copy;
 mod volume;
 
-pub(crate) use volume::{Made, anonymous, check_name, directories, fill, is_used, prepare, remove, unmake};
+pub(crate) use volume::{Made, anonymous, check_name, directories, fill, prepare, remove_unused, unmake};

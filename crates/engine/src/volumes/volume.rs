@@ -13,7 +13,6 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::copy;
-use crate::container::Registry;
 use crate::db::{Db, VolumeRow};
 use crate::error::{EngineError, Result};
 use crate::model::{ContainerConfig, Mount, MountKind, Timestamp};
@@ -101,16 +100,17 @@ fn make_dirs(data: &Path) -> Result<bool> {
     }
 }
 
-/// Whether a container mounts it.
-pub(crate) fn is_used(name: &str, registry: &Registry) -> bool {
+/// Whether a container mounts it. Asked of the database: while the engine opens and ends, the registry does not have
+/// all of them.
+fn is_used(name: &str, db: &Db) -> Result<bool> {
     let mounts = |mount: &Mount| matches!(&mount.kind, MountKind::Volume { name: have, .. } if have == name);
-    registry.all().iter().any(|handle| handle.view().config.mounts.iter().any(mounts))
+    Ok(db.containers()?.iter().any(|row| row.config.mounts.iter().any(mounts)))
 }
 
 /// Unmakes what a create that failed has made, unless another container has come to mount it. Goes on to the end.
-pub(crate) fn unmake(made: Made, registry: &Registry, paths: &Paths, db: &Db) {
-    for name in made.0.into_iter().filter(|name| !is_used(name, registry)) {
-        if let Err(error) = remove(&name, paths, db) {
+pub(crate) fn unmake(made: Made, paths: &Paths, db: &Db) {
+    for name in made.0 {
+        if let Err(error) = remove_unused(&name, paths, db) {
             tracing::warn!(
                 volume = name,
                 error = error.sentence(),
@@ -120,8 +120,13 @@ pub(crate) fn unmake(made: Made, registry: &Registry, paths: &Paths, db: &Db) {
     }
 }
 
+/// Removes a volume that no container mounts.
+pub(crate) fn remove_unused(name: &str, paths: &Paths, db: &Db) -> Result<()> {
+    if is_used(name, db)? { Ok(()) } else { remove(name, paths, db) }
+}
+
 /// Removes a volume; none is no error.
-pub(crate) fn remove(name: &str, paths: &Paths, db: &Db) -> Result<()> {
+fn remove(name: &str, paths: &Paths, db: &Db) -> Result<()> {
     remove_in(&paths.volumes(), name)?;
     Ok(db.delete_volume(name)?)
 }
@@ -197,7 +202,11 @@ fn move_in(complete: &Path, data: &Path) -> std::io::Result<()> {
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+    use ross_types::{ContainerId, Digest};
+
     use super::*;
+    use crate::db::{ContainerRow, Durability};
+    use crate::model::{NetworkStatus, Run};
 
     #[test]
     fn names() {
@@ -258,7 +267,23 @@ mod tests {
             },
         );
         drop(fd.unwrap());
-        unmake(made, &Registry::default(), &paths, &db);
+        let id = ContainerId::from_random([1; 32]);
+        let row = ContainerRow {
+            id: id.clone(),
+            name: "mounts-it".parse().unwrap(),
+            image: "busybox".into(),
+            image_id: Digest::sha256([9; 32]),
+            layers: Vec::new(),
+            config,
+            created: Timestamp::from_unix_nanos(1),
+            run: Run::default(),
+            network: NetworkStatus::default(),
+        };
+        db.insert_container(&row, Durability::Relaxed).unwrap();
+        remove_unused("named", &paths, &db).unwrap();
+        assert!(paths.volume_data("named").exists(), "a container mounts it");
+        db.delete_container(&id, Durability::Relaxed).unwrap();
+        unmake(made, &paths, &db);
         assert_eq!(fs::read_dir(paths.volumes()).unwrap().count(), 0);
     }
 }

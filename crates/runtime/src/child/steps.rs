@@ -115,6 +115,8 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
     }
     let entered = program::enter_directory(&plan.process, program::Missing::Make)?;
     root::seal(&plan.root)?;
+    // Before all descriptors are closed by their numbers: its own may be another's afterwards.
+    drop(proc);
     match &plan.gate {
         Some(gate) => {
             let kept = [socket, gate.start.as_fd(), gate.report.as_fd()];
