@@ -45,6 +45,14 @@ pub fn many_small_files(count: usize, compression: Compression) -> Image {
     Image::new(vec![layer], &json!({"Cmd": ["/bin/true"]}), Flavour::Oci)
 }
 
+/// Layers of small files, all of them gzip: many layers that every engine reads, unlike those of
+/// [`many_layers`](crate::many_layers()).
+#[must_use]
+pub fn layers_of_small_files(layers: usize, files: usize) -> Image {
+    let layer = |number| Layer::new(&small_files(&format!("layer{number}"), files), Compression::Gzip);
+    Image::new((0..layers).map(layer).collect(), &json!({"Cmd": ["/bin/true"]}), Flavour::Oci)
+}
+
 /// Eight layers shaped like a Debian image with a program on top, of about `megabytes` in all.
 #[must_use]
 pub fn debian_like(megabytes: usize, compression: Compression) -> Image {

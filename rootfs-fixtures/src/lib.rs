@@ -19,7 +19,7 @@ mod push;
 mod registry;
 mod server;
 
-pub use bulk::{content, debian_like, many_small_files, small_files};
+pub use bulk::{content, debian_like, layers_of_small_files, many_small_files, small_files};
 pub use busybox::{INDEX_HTML, busybox, busybox_with};
 pub use entry::{Entry, MTIME, checksummed, special};
 pub use hostile::{Hostile, bomb, endless_entries, hostile, wrong_diff_id};

@@ -25,7 +25,7 @@ usage: cargo xtask COMMAND
   test [host|vm] [FILTER]...
                       unit, integration and end-to-end tests, on this host and in the test machine
   build               release binaries into target/release; ross-shim and ross-runtime static
-  bench [runtime|run|pull|memory]... [--vm] [--samples N] [--write]
+  bench [runtime|run|pull|memory]... [--vm] [--tmpfs] [--samples N] [--write]
                       ross against its peers from Debian, in one run
   vm [--keep-disk] [--seat N] -- COMMAND...
                       boot the test machine and run COMMAND in it

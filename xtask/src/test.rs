@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
+use crate::vm::Guard;
 use crate::{binaries, host, isolate};
 
 /// Test machines at the same time, each with a part of the cases. Emulation keeps one core busy per machine.
@@ -66,11 +67,11 @@ fn in_machines(suites: &Path, bin: &Path, filters: &[String]) -> Result<bool> {
         let mut machine = Command::new(&own);
         machine.args(["vm", "--seat", &seat.to_string(), "--", &script]);
         machine.stdout(log.try_clone()?).stderr(log);
-        machines.push((path, machine.spawn().context("start a test machine")?));
+        machines.push((path, Guard(machine.spawn().context("start a test machine")?)));
     }
     let mut green = true;
     for (seat, (path, mut machine)) in machines.into_iter().enumerate() {
-        let status = machine.wait().context("wait for a test machine")?;
+        let status = machine.0.wait().context("wait for a test machine")?;
         println!("\n-- test machine {} of {MACHINES}", seat + 1);
         print!("{}", std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?);
         green &= status.success();

@@ -272,7 +272,8 @@ fn restart_policy(bed: &mut Bed) -> Result<()> {
     until(bed, &["logs", &name], &"try\n".repeat(5))?;
     until(bed, &["ps", "--filter", &format!("name={name}")], "Restarting (1)")?;
     bed.daemon()?.crash_and_restart()?;
-    until(bed, &["logs", &name], &"try\n".repeat(6))?;
+    let tries = bed.ross(&["logs", &name])?.ok()?.stdout.matches("try\n").count();
+    until(bed, &["logs", &name], &"try\n".repeat(tries + 1))?;
     bed.ross(&["rm", "-f", &name])?.ok()?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench [runtime|run|pull|memory]... [--vm] [--samples N] [--write]`: ross against its peers from
+//! `cargo xtask bench [runtime|run|pull|memory]... [--vm] [--tmpfs] [--samples N] [--write]`: ross against its peers from
 //! Debian, all in one run and in turn, as tables of medians and ratios.
 //!
 //! Never a test: a figure depends on the machine. Everything runs in namespaces of its own, or with `--vm` in the
@@ -12,11 +12,11 @@ mod run;
 mod runtime;
 mod sample;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::vm::{Disk, Machine};
 use crate::{binaries, host, isolate};
@@ -35,6 +35,9 @@ const PEERS: &[&str] = &[
     "iptables",
 ];
 
+/// Cgroups that containerd, docker and podman make above those of their containers.
+const PARENT_GROUPS: [&str; 3] = ["default", "docker", "libpod_parent"];
+
 /// What to measure, and how often.
 #[derive(Debug)]
 struct Options {
@@ -42,16 +45,20 @@ struct Options {
     samples: usize,
     in_vm: bool,
     write: bool,
+    /// Engines keep their data in memory: no disk to wait for, and none that drowns the differences.
+    in_memory: bool,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self> {
-        let mut options = Self { subjects: Vec::new(), samples: 15, in_vm: false, write: false };
+        let mut options =
+            Self { subjects: Vec::new(), samples: 15, in_vm: false, write: false, in_memory: false };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--vm" => options.in_vm = true,
                 "--write" => options.write = true,
+                "--tmpfs" => options.in_memory = true,
                 "--samples" => {
                     let text = args.next().context("--samples: how many?")?;
                     options.samples = text.parse().with_context(|| format!("--samples {text}"))?;
@@ -83,7 +90,8 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     let _ = std::fs::remove_file(&report);
     let samples = options.samples.to_string();
     let (bin, out) = (bin.to_string_lossy().into_owned(), report.to_string_lossy().into_owned());
-    let mut steps = vec!["bench-steps", &bin, &out, &samples];
+    let disk = if options.in_memory { "tmpfs" } else { "disk" };
+    let mut steps = vec!["bench-steps", &bin, &out, &samples, disk];
     steps.extend(options.subjects.iter().map(String::as_str));
     let code = if options.in_vm {
         let own = std::env::current_exe()?.to_string_lossy().into_owned();
@@ -108,12 +116,13 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// The measurements, inside the namespaces or the machine: `bench-steps BIN REPORT SAMPLES SUBJECT...`
+/// The measurements, inside the namespaces or the machine: `bench-steps BIN REPORT SAMPLES disk|tmpfs SUBJECT...`
 pub fn steps(args: &[String]) -> Result<ExitCode> {
-    let [bin, report, samples, subjects @ ..] = args else { bail!("bench-steps is for `cargo xtask bench`") };
-    let place = Place::new(Path::new(bin), samples.parse()?)?;
-    let groups_before = control_groups()?;
-    let mut tables = vec![report::heading(subjects, place.samples)?];
+    let [bin, report, samples, disk, subjects @ ..] = args else {
+        bail!("bench-steps is for `cargo xtask bench`")
+    };
+    let place = Place::new(Path::new(bin), samples.parse()?, disk == "tmpfs")?;
+    let mut tables = vec![report::heading(subjects, &place)?];
     for subject in subjects {
         println!("measuring {subject}");
         let measured = match subject.as_str() {
@@ -125,16 +134,11 @@ pub fn steps(args: &[String]) -> Result<ExitCode> {
         tables.push(measured.unwrap_or_else(|error| format!("### {subject}\n\nnot measured: {error:#}\n")));
     }
     std::fs::write(report, tables.join("\n"))?;
-    // Podman, docker and containerd leave their parent groups behind, on the host's own hierarchy too.
-    for group in control_groups()?.difference(&groups_before) {
-        remove_group(group);
+    // They leave their parent groups behind, on the host's own hierarchy too.
+    for group in PARENT_GROUPS {
+        remove_group(&Path::new("/sys/fs/cgroup").join(group));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn control_groups() -> Result<HashSet<PathBuf>> {
-    let entries = std::fs::read_dir("/sys/fs/cgroup").context("/sys/fs/cgroup")?;
-    Ok(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
 }
 
 /// Removes a group and the groups in it; those that still have processes stay.
@@ -153,15 +157,21 @@ struct Place {
     bin: PathBuf,
     dir: PathBuf,
     samples: usize,
+    /// The folder is a tmpfs of its own.
+    in_memory: bool,
 }
 
 impl Place {
-    fn new(bin: &Path, samples: usize) -> Result<Self> {
+    fn new(bin: &Path, samples: usize, in_memory: bool) -> Result<Self> {
         let base =
             Some(PathBuf::from("/data/tmp")).filter(|dir| dir.is_dir()).unwrap_or_else(std::env::temp_dir);
         let dir = base.join(format!("ross-bench.{}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
-        Ok(Self { bin: bin.to_owned(), dir, samples })
+        if in_memory {
+            mount("tmpfs", &dir, "tmpfs", MountFlags::empty(), c"size=12g,mode=755")
+                .context("mount a tmpfs")?;
+        }
+        Ok(Self { bin: bin.to_owned(), dir, samples, in_memory })
     }
 
     fn folder(&self, name: &str) -> Result<PathBuf> {
@@ -173,6 +183,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.in_memory {
+            let _ = unmount(&self.dir, UnmountFlags::DETACH);
+        }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use rootfs_fixtures::{Compression, Flavour, Registry};
+use rootfs_fixtures::{Compression, Registry};
 
 use super::engines;
 use super::sample::{Contender, command, compare};
@@ -15,8 +15,9 @@ use crate::host;
 const DEBIAN_MEGABYTES: usize = 120;
 /// Small files of the second image.
 const SMALL_FILES: usize = 30_000;
-/// Layers of the third image, above those that hold one of everything.
-const MORE_LAYERS: usize = 32;
+/// The third image. The peers cannot read the sparse files and zstd layers of the many-layers fixture.
+const LAYERS: usize = 40;
+const FILES_OF_LAYER: usize = 250;
 
 pub fn measure(place: &Place) -> Result<String> {
     let registry = Registry::start(&place.folder("registry")?)?;
@@ -32,10 +33,9 @@ pub fn measure(place: &Place) -> Result<String> {
             rootfs_fixtures::many_small_files(SMALL_FILES, Compression::Gzip),
         ),
         (
-            // Not every peer reads its sparse members and zstd layers.
-            "pull and unpack: the many-layers fixture",
+            "pull and unpack: 40 layers of 250 small files",
             "bench/layers",
-            rootfs_fixtures::many_layers(MORE_LAYERS, Flavour::Oci),
+            rootfs_fixtures::layers_of_small_files(LAYERS, FILES_OF_LAYER),
         ),
     ];
     let engines = engines::start_all(place);

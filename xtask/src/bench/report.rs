@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::Place;
 use super::sample::Measured;
 use crate::{host, workspace};
 
@@ -20,7 +21,7 @@ const VERSIONS: [(&str, &[&str]); 6] = [
 ];
 
 /// When, where and with what the tables below were made.
-pub fn heading(subjects: &[String], samples: usize) -> Result<String> {
+pub fn heading(subjects: &[String], place: &Place) -> Result<String> {
     let date = Command::new("date").arg("+%Y-%m-%d").output().context("date")?;
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let machine = if std::env::var_os("ROSS_VM").is_some() {
@@ -37,10 +38,12 @@ pub fn heading(subjects: &[String], samples: usize) -> Result<String> {
             versions.push(text.lines().next().unwrap_or(name).trim().to_owned());
         }
     }
+    let disk = if place.in_memory { "all data on a tmpfs" } else { "data on ext4" };
     Ok(format!(
-        "{}; kernel {}; {machine}; {samples} samples each, in turn; `cargo xtask bench {}`.\nPeers: {}.\n",
+        "{}; kernel {}; {machine}; {disk}; {} samples each, in turn; `cargo xtask bench {}`.\nPeers: {}.\n",
         String::from_utf8_lossy(&date.stdout).trim(),
         kernel.trim(),
+        place.samples,
         subjects.join(" "),
         versions.join("; ")
     ))

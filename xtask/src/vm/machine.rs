@@ -12,7 +12,7 @@ use super::{initramfs, kernel};
 use crate::{binaries, host};
 
 const VIRTIOFSD: [&str; 3] = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd"];
-const MEMORY: &str = "6G";
+const MEMORY: &str = "4G";
 const DISK_BYTES: u64 = 24 << 30;
 const SOCKET_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -40,6 +40,11 @@ impl Machine {
     /// Installs QEMU, fetches the kernel and packs the initramfs where these are missing. One machine boots in each
     /// seat at a time; a second in the same seat waits.
     pub fn prepare(seat: u8) -> Result<Self> {
+        let shared = binaries::target_dir().join("vm");
+        let dir = Self::folder(seat);
+        fs::create_dir_all(&dir)?;
+        let preparing = File::create(shared.join("prepare.lock"))?;
+        preparing.lock().context("wait for another seat to be prepared: apt-get takes one at a time")?;
         host::require(&[host::QEMU, host::BUSYBOX, host::MKFS])?;
         let virtiofsd = match find_virtiofsd() {
             Some(path) => path,
@@ -49,15 +54,10 @@ impl Machine {
                 find_virtiofsd().context("no virtiofsd on this host; install the package virtiofsd")?
             }
         };
-        let shared = binaries::target_dir().join("vm");
-        let dir = Self::folder(seat);
-        fs::create_dir_all(&dir)?;
+        let kernel = kernel::fetch(&shared)?;
+        drop(preparing);
         let lock = File::create(dir.join("lock"))?;
         lock.lock().context("wait for another test machine to end")?;
-        let fetching = File::create(shared.join("kernel.lock"))?;
-        fetching.lock().context("wait for another to fetch the kernel")?;
-        let kernel = kernel::fetch(&shared)?;
-        drop(fetching);
         let initramfs = dir.join("initramfs.cpio.gz");
         initramfs::write(&kernel, &dir, &initramfs)?;
         Ok(Self { dir, kernel, initramfs, virtiofsd, _lock: lock })
@@ -198,7 +198,7 @@ fn copy(output: &mut impl Read) -> Result<()> {
 
 /// A process that ends with its owner.
 #[derive(Debug)]
-struct Guard(Child);
+pub struct Guard(pub Child);
 
 impl Drop for Guard {
     fn drop(&mut self) {
