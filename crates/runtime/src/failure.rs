@@ -79,6 +79,7 @@ fn describe(stage: Stage, index: usize, spec: &Spec, process: &Process) -> Strin
         Stage::MountOverProc => mount("the target is inside /proc, which may not be covered"),
         Stage::MountNew => mount("make the file system"),
         Stage::MountParameter => mount("set the options"),
+        Stage::MountCopyUp => mount("copy what the target holds"),
         Stage::MountAttach => mount("attach"),
         Stage::MountChange => mount("change the attributes"),
         Stage::DeviceDirectory => "open /dev in the root".to_owned(),

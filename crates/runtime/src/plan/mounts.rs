@@ -3,7 +3,7 @@
 //! Bind sources are host paths and are opened here, by the runtime, so that a child in a user namespace needs no
 //! way to them. Targets are container paths: the child resolves them, in the root, on descriptors.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
@@ -34,16 +34,30 @@ pub(crate) struct MountPlan {
 #[derive(Debug)]
 pub(crate) enum MountSource {
     /// A new instance of a file system.
-    New {
-        kind: CString,
-        source: Option<CString>,
-        parameters: Vec<(CString, Option<CString>)>,
-        attributes: MountAttrFlags,
-    },
+    New(NewMount),
     /// A tree of the host.
     Tree(OwnedFd),
     /// Nothing: other attributes for what is there.
     Change { set: u64, clear: u64 },
+}
+
+/// A file system to make.
+#[derive(Debug)]
+pub(crate) struct NewMount {
+    pub kind: CString,
+    pub source: Option<CString>,
+    pub parameters: Vec<(CString, Option<CString>)>,
+    pub attributes: MountAttrFlags,
+    pub top: TopPlan,
+    /// Whether what the target holds is copied into it.
+    pub copy_up: bool,
+}
+
+/// What the root directory of a new tmpfs takes over from the directory it covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TopPlan {
+    pub owner: bool,
+    pub mode: bool,
 }
 
 impl MountPlan {
@@ -53,12 +67,12 @@ impl MountPlan {
 
     /// Whether this is a new procfs or sysfs, whose target must be a plain directory.
     pub(crate) fn is_kernel_view(&self) -> bool {
-        matches!(&self.source, MountSource::New { kind, .. } if matches!(kind.as_bytes(), b"proc" | b"sysfs"))
+        matches!(&self.source, MountSource::New(new) if matches!(new.kind.as_bytes(), b"proc" | b"sysfs"))
     }
 
     pub(crate) fn is_writable_proc(&self) -> bool {
-        matches!(&self.source, MountSource::New { kind, attributes, .. }
-            if kind.as_bytes() == b"proc" && !attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY))
+        matches!(&self.source, MountSource::New(new)
+            if new.kind.as_bytes() == b"proc" && !new.attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY))
     }
 }
 
@@ -105,13 +119,13 @@ fn plan_one(
         return Err(invalid(format!("{at}.destination"), "is the root itself"));
     }
     let mut options = MountOptions::parse(&mount.options);
-    if options.copy_up {
-        return Err(Error::Unsupported { field: format!("{at}.options: tmpcopyup") });
-    }
     if options.id_map.is_some() && options.bind.is_none() {
         return Err(invalid(format!("{at}.options"), "map the ids of what is not a bind mount"));
     }
     let kind = mount.kind.as_deref().unwrap_or_default();
+    if options.copy_up && (kind != "tmpfs" || options.remount || options.bind.is_some()) {
+        return Err(invalid(format!("{at}.options"), "have tmpcopyup, which is for a new tmpfs alone"));
+    }
     let no_parameters = |what: &str| match options.parameters.first() {
         None => Ok(()),
         Some((parameter, _)) => {
@@ -167,12 +181,19 @@ fn new_file_system(kind: &str, mount: &Mount, options: &mut MountOptions) -> Mou
         parameters.push((c_string("ro"), None));
     }
     let set = u32::try_from(options.own.set | options.recursive.set).unwrap_or_default();
-    MountSource::New {
+    let given = |key: &CStr| parameters.iter().any(|(name, _)| name.as_c_str() == key);
+    let top = TopPlan {
+        owner: options.copy_up && !given(c"uid") && !given(c"gid"),
+        mode: kind == "tmpfs" && !given(c"mode"),
+    };
+    MountSource::New(NewMount {
         kind: c_string(kind),
         source: Some(c_string(mount.source.as_deref().filter(|text| !text.is_empty()).unwrap_or(kind))),
         parameters,
         attributes: MountAttrFlags::from_bits_retain(set),
-    }
+        top,
+        copy_up: options.copy_up,
+    })
 }
 
 fn tree_flags(recursive: bool) -> OpenTreeFlags {

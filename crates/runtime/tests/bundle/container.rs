@@ -68,6 +68,11 @@ impl Bundle {
         Some(Self { dir, id: format!("ross-test-{}-{number}", std::process::id()), config })
     }
 
+    /// As [`Bundle::new`], for a test that has to run: where it cannot, it fails.
+    pub fn required(script: &str) -> Self {
+        Self::new("required", script).expect("what the line above says is needed")
+    }
+
     pub fn rootfs(&self) -> PathBuf {
         self.dir.path().join("rootfs")
     }
