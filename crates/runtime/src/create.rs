@@ -238,6 +238,14 @@ fn set_from_outside(plan: &Plan, pid: i32) -> Result<(), Error> {
             result => result.map_err(|error| file("write", &path, &error))?,
         }
     }
+    if let Some(attributes) = &plan.process.scheduling.scheduler {
+        ross_sys::sched::set_scheduler(pid, attributes)
+            .map_err(|errno| SysError::new("sched_setattr", errno).with("process.scheduler"))?;
+    }
+    if let Some((class, priority)) = plan.process.scheduling.io_priority {
+        ross_sys::sched::set_io_priority(pid, class, priority)
+            .map_err(|errno| SysError::new("ioprio_set", errno).with("process.ioPriority"))?;
+    }
     for (resource, limit) in &plan.process.rlimits {
         let now = getrlimit(*resource);
         let raised = now.maximum.is_some_and(|most| limit.maximum.is_none_or(|wanted| wanted > most));

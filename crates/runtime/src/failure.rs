@@ -65,6 +65,8 @@ fn describe(stage: Stage, index: usize, spec: &Spec, process: &Process) -> Strin
         Stage::Sync => "talk with the runtime".to_owned(),
         Stage::Join => "join the namespaces".to_owned(),
         Stage::Affinity => "set process.execCPUAffinity.final".to_owned(),
+        Stage::Scheduler => "set process.scheduler".to_owned(),
+        Stage::IoPriority => "set process.ioPriority".to_owned(),
         Stage::CgroupNamespace => "make a cgroup namespace".to_owned(),
         Stage::MapIds => "map the ids of the user namespace".to_owned(),
         Stage::OomScore => "set process.oomScoreAdj".to_owned(),
@@ -100,11 +102,13 @@ fn describe(stage: Stage, index: usize, spec: &Spec, process: &Process) -> Strin
         Stage::ReadonlyPath => format!("make {} read-only", item(linux.map(|linux| &linux.readonly_paths))),
         Stage::Pivot => "change the root".to_owned(),
         Stage::AppArmor => format!("set AppArmor profile {}", process.apparmor_profile),
+        Stage::Selinux => format!("set SELinux label {}", process.selinux_label),
         Stage::WorkingDirectory => format!("chdir to process.cwd {}", process.cwd),
         Stage::RootReadonly => "make the root read-only".to_owned(),
         Stage::RootPropagation => "set linux.rootfsPropagation".to_owned(),
         Stage::Keyring => "make a session keyring".to_owned(),
         Stage::Personality => "set linux.personality".to_owned(),
+        Stage::MemoryPolicy => "set linux.memoryPolicy".to_owned(),
         Stage::Rlimit => {
             format!(
                 "set process.rlimits {}",

@@ -16,6 +16,7 @@ mod procfs;
 mod program;
 mod report;
 mod root;
+mod scheduling;
 mod steps;
 mod terminal;
 

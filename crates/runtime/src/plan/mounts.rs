@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::spec::{Linux, Mount, NamespaceKind, Spec};
 
 use super::mount_options::MountOptions;
-use super::{c_string, id_map, invalid};
+use super::{c_string, id_map, invalid, selinux};
 
 /// One mount.
 #[derive(Debug)]
@@ -101,8 +101,14 @@ pub(super) fn plan(
     own_cgroup: BorrowedFd<'_>,
 ) -> Result<Vec<MountPlan>, Error> {
     let mut plans = Vec::with_capacity(spec.mounts.len());
+    let label = selinux::label("linux.mountLabel", &linux.mount_label)?;
     for (index, mount) in spec.mounts.iter().enumerate() {
-        plans.push(plan_one(&format!("mounts[{index}]"), mount, linux, bundle, own_cgroup)?);
+        let mut plan = plan_one(&format!("mounts[{index}]"), mount, linux, bundle, own_cgroup)?;
+        if let MountSource::New(new) = &mut plan.source {
+            let kind = new.kind.to_string_lossy();
+            selinux::add(&kind, label.as_ref(), &mut new.parameters);
+        }
+        plans.push(plan);
     }
     Ok(plans)
 }
