@@ -113,3 +113,127 @@ fn tmpfs_has_the_mode_of_what_it_covers() {
     }
     assert_eq!(bundle.run().out, "1751\n711\n1777\n");
 }
+
+#[test]
+fn new_file_systems_have_their_ids_mapped() {
+    let mut bundle = Bundle::required("stat -c %u:%g /mapped /filled /filled/file");
+    std::fs::create_dir(bundle.rootfs().join("filled")).unwrap();
+    std::fs::write(bundle.rootfs().join("filled/file"), "").unwrap();
+    chown(bundle.rootfs().join("filled/file"), Some(2), Some(3)).unwrap();
+    let map = json!([{"containerID": 0, "hostID": 1000, "size": 10}]);
+    for (target, options) in
+        [("/mapped", json!(["idmap"])), ("/filled", json!(["ridmap", "tmpcopyup", "ro"]))]
+    {
+        bundle.mount(json!({"destination": target, "type": "tmpfs", "options": options,
+            "uidMappings": map, "gidMappings": map}));
+    }
+    let said = bundle.run();
+    assert_eq!(said.out, "1000:1000\n1000:1000\n1002:1003\n", "{said:?}");
+    // A map without the word is one as well; what cannot have one says so.
+    let mounts = bundle.config["mounts"].as_array_mut().unwrap();
+    mounts.pop();
+    mounts.last_mut().unwrap()["options"] = json!([]);
+    bundle.config["process"]["args"] = json!(["stat", "-c", "%u", "/mapped"]);
+    assert_eq!(bundle.run().out, "1000\n");
+    bundle.config["mounts"].as_array_mut().unwrap().last_mut().unwrap()["options"] = json!(["remount"]);
+    assert!(bundle.run().err.contains("maps the ids of what is mounted already"));
+}
+
+#[test]
+fn ids_of_a_tree_are_mapped_with_what_is_below() {
+    for (word, below) in [("idmap", "7\n"), ("ridmap", "1007\n")] {
+        let mut bundle = Bundle::required("stat -c %u /tree /tree/below");
+        let map = json!([{"containerID": 0, "hostID": 1000, "size": 10}]);
+        bundle.mount(json!({"destination": "/tree", "source": "tree", "options": ["rbind", word],
+            "uidMappings": map, "gidMappings": map}));
+        std::fs::create_dir(bundle.outside("tree")).unwrap();
+        let said = bundle.shell(
+            "mount -t tmpfs t $D/tree; mkdir $D/tree/below; mount -t tmpfs -o uid=7 t $D/tree/below; $RUN",
+        );
+        assert_eq!(said.out, format!("1000\n{below}"), "{said:?}");
+    }
+}
+
+#[test]
+fn attributes_reach_what_is_below() {
+    for (options, below_is_writable) in [
+        (json!(["rbind", "ro"]), true),
+        (json!(["rbind", "rro"]), false),
+        (json!(["rbind", "rro", "rnosuid", "rnodev", "rnoexec", "rnosymfollow", "rnoatime"]), false),
+    ] {
+        let mut bundle = Bundle::required("cat /proc/self/mountinfo; touch /tree/below/x && echo wrote");
+        let all = options.as_array().unwrap().len() > 2;
+        bundle.mount(json!({"destination": "/tree", "source": "tree", "options": options}));
+        std::fs::create_dir(bundle.outside("tree")).unwrap();
+        let said = bundle.shell(
+            "mount -t tmpfs t $D/tree; mkdir $D/tree/below; mount -t tmpfs t $D/tree/below; $RUN || true",
+        );
+        assert_eq!(said.out.contains("wrote"), below_is_writable, "{said:?}");
+        let line = said.out.lines().find(|line| line.contains(" /tree/below ")).unwrap();
+        assert_eq!(line.contains("ro,nosuid,nodev,noexec,noatime,nosymfollow"), all, "{line}");
+    }
+}
+
+#[test]
+fn propagation_of_mounts() {
+    // Only `shared` lets the host see what the container mounts.
+    for (word, seen) in [("rshared", "1\n"), ("shared", "1\n"), ("rslave", "0\n"), ("rprivate", "0\n")] {
+        let mut bundle =
+            Bundle::required("mount -t tmpfs t /tree/in && grep -c /tree/in /proc/self/mountinfo");
+        bundle.may_mount();
+        bundle.mount(json!({"destination": "/tree", "source": "tree", "options": ["rbind", word]}));
+        std::fs::create_dir(bundle.outside("tree")).unwrap();
+        let said = bundle.shell(
+            "mount -t tmpfs t $D/tree; mount --make-shared $D/tree; mkdir $D/tree/in; $RUN; \
+             grep -c \" $D/tree/in \" /proc/self/mountinfo || true",
+        );
+        assert_eq!(said.out, format!("1\n{seen}"), "{word}: {said:?}");
+    }
+}
+
+#[test]
+fn propagation_of_the_root() {
+    for (word, mark) in [
+        ("", " master:"),
+        ("rslave", " master:"),
+        ("private", " - "),
+        ("rshared", " shared:"),
+        ("unbindable", " unbindable "),
+    ] {
+        let mut bundle =
+            Bundle::required("grep ' / / ' /proc/self/mountinfo || grep '/rootfs / ' /proc/self/mountinfo");
+        bundle.config["linux"]["rootfsPropagation"] = json!(word);
+        let said = bundle.shell(
+            "mkdir $D/top; mount -t tmpfs t $D/top; cp -a $D/rootfs/. $D/top; mount --move $D/top $D/rootfs; \
+             mount --make-shared $D/rootfs; $RUN",
+        );
+        assert!(said.out.contains(mark), "{word}: {said:?}");
+        // Nothing of it ever reaches the host.
+        assert!(word != "private" || !said.out.contains("master:"), "{said:?}");
+    }
+}
+
+#[test]
+fn cgroup_is_shown_read_only_or_not() {
+    for namespace in [true, false] {
+        for (word, writable) in [("ro", false), ("rw", true)] {
+            let script = "cat /sys/fs/cgroup/cgroup.procs; ls -d /sys/fs/cgroup/*/; \
+                          mkdir /sys/fs/cgroup/made && rmdir /sys/fs/cgroup/made && echo made";
+            let mut bundle = Bundle::required(script);
+            bundle.config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "cgroup");
+            bundle.config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "cgroup2");
+            bundle.mount(json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+                "options": ["nosuid", "noexec", "nodev", "relatime", word]}));
+            if !namespace {
+                let namespaces = bundle.config["linux"]["namespaces"].as_array_mut().unwrap();
+                namespaces.retain(|namespace| namespace["type"] != "cgroup");
+            }
+            let said = bundle.run();
+            // Its own cgroup and nothing beside it (CVE-2023-25809).
+            assert!(said.out.starts_with("1\n"), "{said:?}");
+            assert!(!said.out.contains("/sys/fs/cgroup/ross/"), "{said:?}");
+            assert_eq!(said.out.contains("made\n"), writable, "{said:?}");
+            assert_eq!(said.err.contains("Read-only file system"), !writable, "{said:?}");
+        }
+    }
+}

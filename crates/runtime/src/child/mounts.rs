@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use ross_sys::mount::MountChange;
+use ross_sys::mount::{MountChange, attr};
 use rustix::fs::{FileType, PROC_SUPER_MAGIC, fstat, fstatfs};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
@@ -96,7 +96,10 @@ fn make(new: &NewMount, covered: Option<BorrowedFd<'_>>, index: usize) -> Step<S
     if let (true, Some(covered)) = (new.copy_up, covered) {
         copy_up(covered, made.as_fd(), new.top.owner).at_index(Stage::MountCopyUp, index)?;
     }
-    let late = MountChange::attributes(u64::from(new.attributes.intersection(late).bits()));
+    let mut late = MountChange::attributes(u64::from(new.attributes.intersection(late).bits()));
+    if let Some(namespace) = &new.id_map {
+        late = MountChange { set: late.set | attr::IDMAP, ..MountChange::id_map(namespace.as_fd()) };
+    }
     if late != MountChange::default() {
         ross_sys::mount::set(made.as_fd(), false, &late).at_index(Stage::MountChange, index)?;
     }

@@ -51,6 +51,8 @@ pub(crate) struct NewMount {
     pub top: TopPlan,
     /// Whether what the target holds is copied into it.
     pub copy_up: bool,
+    /// A user namespace whose maps are those of the mount.
+    pub id_map: Option<OwnedFd>,
 }
 
 /// What the root directory of a new tmpfs takes over from the directory it covers.
@@ -125,9 +127,6 @@ fn plan_one(
         return Err(invalid(format!("{at}.destination"), "is the root itself"));
     }
     let mut options = MountOptions::parse(&mount.options);
-    if options.id_map.is_some() && options.bind.is_none() {
-        return Err(invalid(format!("{at}.options"), "map the ids of what is not a bind mount"));
-    }
     let kind = mount.kind.as_deref().unwrap_or_default();
     if options.copy_up && (kind != "tmpfs" || options.remount || options.bind.is_some()) {
         return Err(invalid(format!("{at}.options"), "have tmpcopyup, which is for a new tmpfs alone"));
@@ -141,6 +140,9 @@ fn plan_one(
     };
     let source = if options.remount {
         no_parameters("a remount")?;
+        if id_mapping(at, mount, &options, linux)?.is_some() {
+            return Err(invalid(at, "maps the ids of what is mounted already"));
+        }
         let set = options.own.set | options.recursive.set;
         MountSource::Change { set, clear: options.own.clear | options.recursive.clear }
     } else if options.bind.is_some() || (kind == "bind" && options.parameters.is_empty()) {
@@ -167,7 +169,8 @@ fn plan_one(
         options.bind = Some(true);
         finish_tree(at, tree, mount, &options, linux)?
     } else {
-        new_file_system(kind, mount, &mut options)
+        let id_map = id_mapping(at, mount, &options, linux)?;
+        new_file_system(kind, mount, &mut options, id_map)
     };
     let over_proc = OVER_PROC.contains(&target.as_str()) || (kind == "proc" && target == "/proc");
     // A tree has its propagation already, unless it is to be shared.
@@ -180,7 +183,12 @@ fn plan_one(
     Ok(MountPlan { target: c_string(target), source, propagation, over_proc })
 }
 
-fn new_file_system(kind: &str, mount: &Mount, options: &mut MountOptions) -> MountSource {
+fn new_file_system(
+    kind: &str,
+    mount: &Mount,
+    options: &mut MountOptions,
+    id_map: Option<OwnedFd>,
+) -> MountSource {
     let kind = if kind == "cgroup" { "cgroup2" } else { kind };
     let mut parameters = std::mem::take(&mut options.parameters);
     if options.read_only && !VIRTUAL.contains(&kind) {
@@ -199,12 +207,34 @@ fn new_file_system(kind: &str, mount: &Mount, options: &mut MountOptions) -> Mou
         attributes: MountAttrFlags::from_bits_retain(set),
         top,
         copy_up: options.copy_up,
+        id_map,
     })
 }
 
 fn tree_flags(recursive: bool) -> OpenTreeFlags {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive { flags | OpenTreeFlags::AT_RECURSIVE } else { flags }
+}
+
+/// A user namespace with the maps of this mount, if it has any: its own, or those of the container.
+fn id_mapping(
+    at: &str,
+    mount: &Mount,
+    options: &MountOptions,
+    linux: &Linux,
+) -> Result<Option<OwnedFd>, Error> {
+    if options.id_map.is_none() && mount.uid_mappings.is_empty() {
+        return Ok(None);
+    }
+    let (uids, gids) = if mount.uid_mappings.is_empty() {
+        (&linux.uid_mappings, &linux.gid_mappings)
+    } else {
+        (&mount.uid_mappings, &mount.gid_mappings)
+    };
+    if uids.is_empty() {
+        return Err(invalid(format!("{at}.uidMappings"), "is missing, and there is no user namespace"));
+    }
+    id_map::namespace(uids, gids).map(Some)
 }
 
 /// Gives a detached tree its ids, attributes and propagation.
@@ -220,16 +250,7 @@ fn finish_tree(
             SysError::on("mount_setattr", mount.source.as_deref().unwrap_or_default(), errno).with(at)
         })
     };
-    if options.id_map.is_some() || !mount.uid_mappings.is_empty() {
-        let (uids, gids) = if mount.uid_mappings.is_empty() {
-            (&linux.uid_mappings, &linux.gid_mappings)
-        } else {
-            (&mount.uid_mappings, &mount.gid_mappings)
-        };
-        if uids.is_empty() {
-            return Err(invalid(format!("{at}.uidMappings"), "is missing, and there is no user namespace"));
-        }
-        let namespace = id_map::namespace(uids, gids)?;
+    if let Some(namespace) = id_mapping(at, mount, options, linux)? {
         set(options.id_map == Some(true), &MountChange::id_map(namespace.as_fd()))?;
     }
     // A copy of a shared mount is its peer; unless that is asked for, the container only receives.

@@ -116,6 +116,26 @@ impl Bundle {
         said(self.command(&arguments).output().unwrap())
     }
 
+    /// A script of the host's shell in a mount namespace of its own, in which `$RUN` runs the container and `$D` is the
+    /// directory of the bundle.
+    pub fn shell(&self, script: &str) -> Said {
+        self.write_config();
+        let dir = self.dir.path().display();
+        let run = format!("{RUNTIME} --root {dir}/state run --bundle {dir} {}", self.id);
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-ec", script]);
+        said(command.env("RUN", run).env("D", self.dir.path()).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// Lets the container mount: the right to it, and no filter.
+    pub fn may_mount(&mut self) {
+        for set in ["bounding", "effective", "permitted"] {
+            let set = self.config["process"]["capabilities"][set].as_array_mut().unwrap();
+            set.push(json!("CAP_SYS_ADMIN"));
+        }
+        self.config["linux"]["seccomp"] = Value::Null;
+    }
+
     pub fn write_config(&self) {
         std::fs::write(self.dir.path().join("config.json"), self.config.to_string()).unwrap();
     }
