@@ -122,6 +122,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
                 go(&ours, pid)?;
             }
             Some(Message::RuntimeHooks) => {
+                crate::net_devices::move_all(&linux.net_devices, pid)?;
                 if let Some(hooks) = &spec.hooks {
                     crate::hooks::run("prestart", &hooks.prestart, &creating, pid)?;
                     crate::hooks::run("createRuntime", &hooks.create_runtime, &creating, pid)?;

@@ -106,7 +106,8 @@ impl Plan {
             created: hook_state(Status::Created),
             runtime_hooks: !hooks.prestart.is_empty()
                 || !hooks.create_runtime.is_empty()
-                || !hooks.create_container.is_empty(),
+                || !hooks.create_container.is_empty()
+                || !linux.net_devices.is_empty(),
             process,
             gate,
         })
@@ -140,10 +141,8 @@ impl RootPlan {
 
 /// What would silently not happen is an error instead.
 fn refuse_unsupported(linux: &Linux) -> Result<(), Error> {
-    let unsupported =
-        [("linux.intelRdt", linux.intel_rdt.is_some()), ("linux.netDevices", !linux.net_devices.is_empty())];
-    match unsupported.iter().find(|(_, used)| *used) {
-        Some((field, _)) => Err(Error::Unsupported { field: (*field).to_owned() }),
+    match linux.intel_rdt {
+        Some(_) => Err(Error::Unsupported { field: "linux.intelRdt".to_owned() }),
         None => Ok(()),
     }
 }

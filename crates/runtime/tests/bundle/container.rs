@@ -116,14 +116,14 @@ impl Bundle {
         said(self.command(&arguments).output().unwrap())
     }
 
-    /// A script of the host's shell in a mount namespace of its own, in which `$RUN` runs the container and `$D` is the
+    /// A script of the host's shell in a mount and a network namespace of its own, in which `$RUN` runs the container and `$D` is the
     /// directory of the bundle.
     pub fn shell(&self, script: &str) -> Said {
         self.write_config();
         let dir = self.dir.path().display();
         let run = format!("{RUNTIME} --root {dir}/state run --bundle {dir} {}", self.id);
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-ec", script]);
+        command.args(["--mount", "--net", "--propagation", "private", "sh", "-ec", script]);
         said(command.env("RUN", run).env("D", self.dir.path()).stdin(Stdio::null()).output().unwrap())
     }
 
