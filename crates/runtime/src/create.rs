@@ -122,6 +122,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
                 go(&ours, pid)?;
             }
             Some(Message::RuntimeHooks) => {
+                crate::net_devices::move_all(&linux.net_devices, pid)?;
                 if let Some(hooks) = &spec.hooks {
                     crate::hooks::run("prestart", &hooks.prestart, &creating, pid)?;
                     crate::hooks::run("createRuntime", &hooks.create_runtime, &creating, pid)?;
@@ -237,6 +238,14 @@ fn set_from_outside(plan: &Plan, pid: i32) -> Result<(), Error> {
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
             result => result.map_err(|error| file("write", &path, &error))?,
         }
+    }
+    if let Some(attributes) = &plan.process.scheduling.scheduler {
+        ross_sys::sched::set_scheduler(pid, attributes)
+            .map_err(|errno| SysError::new("sched_setattr", errno).with("process.scheduler"))?;
+    }
+    if let Some((class, priority)) = plan.process.scheduling.io_priority {
+        ross_sys::sched::set_io_priority(pid, class, priority)
+            .map_err(|errno| SysError::new("ioprio_set", errno).with("process.ioPriority"))?;
     }
     for (resource, limit) in &plan.process.rlimits {
         let now = getrlimit(*resource);

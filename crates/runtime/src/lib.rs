@@ -16,6 +16,7 @@ mod error;
 mod exec;
 mod failure;
 mod hooks;
+mod net_devices;
 mod options;
 mod plan;
 pub mod seccomp;

@@ -22,6 +22,7 @@ pub mod netns;
 pub mod ns;
 pub mod personality;
 pub mod pidfd;
+pub mod sched;
 pub mod seccomp;
 pub mod signalfd;
 

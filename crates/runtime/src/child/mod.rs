@@ -4,6 +4,7 @@
 //! words with the plan it still has. Paths that the container controls are resolved in its root by openat2, and what
 //! was opened is checked on the descriptor.
 
+mod copy_up;
 mod credentials;
 mod descriptor;
 mod devices;
@@ -15,6 +16,7 @@ mod procfs;
 mod program;
 mod report;
 mod root;
+mod scheduling;
 mod steps;
 mod terminal;
 

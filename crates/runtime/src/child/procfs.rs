@@ -54,23 +54,38 @@ pub(super) fn set_sysctls(proc: Option<BorrowedFd<'_>>, plans: &[SysctlPlan]) ->
 
 /// Has AppArmor change the profile at exec.
 pub(super) fn set_apparmor(proc: Option<BorrowedFd<'_>>, text: &[u8]) -> Step<()> {
+    own_directory(proc)
+        .and_then(|own| match write_below(own.as_fd(), c"attr/apparmor/exec", text) {
+            Err(Errno::NOENT) => write_below(own.as_fd(), c"attr/exec", text),
+            result => result,
+        })
+        .at(Stage::AppArmor)
+}
+
+/// Has SELinux change the label at exec, and give it to the keys that are made until then.
+pub(super) fn set_selinux(proc: Option<BorrowedFd<'_>>, label: &[u8]) -> Step<()> {
+    own_directory(proc)
+        .and_then(|own| {
+            write_below(own.as_fd(), c"attr/keycreate", label)?;
+            write_below(own.as_fd(), c"attr/exec", label)
+        })
+        .at(Stage::Selinux)
+}
+
+/// The directory of this process in a procfs: the container's own, or one that is mounted nowhere.
+fn own_directory(proc: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
     let own;
     let proc = match proc {
         Some(proc) => proc,
         None => {
-            own = private().at(Stage::AppArmor)?;
+            own = private()?;
             own.as_fd()
         }
     };
     // `self` is a link, which is not followed here: the directory by its number.
     let pid = DecInt::new(rustix::process::getpid().as_raw_nonzero().get());
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let own = openat2(proc, pid.as_c_str(), flags, Mode::empty(), BELOW).at(Stage::AppArmor)?;
-    match write_below(own.as_fd(), c"attr/apparmor/exec", text) {
-        Err(Errno::NOENT) => write_below(own.as_fd(), c"attr/exec", text),
-        result => result,
-    }
-    .at(Stage::AppArmor)
+    openat2(proc, pid.as_c_str(), flags, Mode::empty(), BELOW)
 }
 
 const BELOW: ResolveFlags =

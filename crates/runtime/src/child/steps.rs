@@ -12,7 +12,7 @@ use crate::plan::{Plan, ProcessPlan, StdioPlan};
 use super::report::{At, Failure, Message, Stage, Step};
 use super::{
     Joined, credentials, descriptor::SetupFd, devices, hook, mounts, namespaces, path, procfs, program,
-    report, root, terminal,
+    report, root, scheduling, terminal,
 };
 
 /// Becomes the container and executes its program. Returns the exit status of a child that failed.
@@ -113,8 +113,15 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
     if let Some(text) = &plan.process.apparmor {
         procfs::set_apparmor(proc.as_ref().map(AsFd::as_fd), text.as_bytes())?;
     }
+    if let Some(label) = &plan.process.selinux {
+        procfs::set_selinux(proc.as_ref().map(AsFd::as_fd), label.as_bytes())?;
+    }
     let entered = program::enter_directory(&plan.process, program::Missing::Make)?;
     root::seal(&plan.root)?;
+    // Not before the hooks: a process of SCHED_DEADLINE cannot start others.
+    if !plan.namespaces.in_userns() {
+        scheduling::apply(&plan.process.scheduling)?;
+    }
     // Before all descriptors are closed by their numbers: its own may be another's afterwards.
     drop(proc);
     match &plan.gate {
@@ -178,6 +185,7 @@ fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Ste
     if let Some(cpus) = &plan.affinity.last {
         rustix::thread::sched_setaffinity(None, cpus).at(Stage::Affinity)?;
     }
+    scheduling::apply(&plan.scheduling)?;
     if !joined.userns
         && let Some(text) = &plan.oom_score_adj
     {
@@ -198,6 +206,9 @@ fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Ste
     }
     if let Some(text) = &plan.apparmor {
         procfs::set_apparmor(None, text.as_bytes())?;
+    }
+    if let Some(label) = &plan.selinux {
+        procfs::set_selinux(None, label.as_bytes())?;
     }
     let entered = program::enter_directory(plan, program::Missing::Fail)?;
     finish_process(plan, entered, channel, &[channel])
@@ -221,6 +232,9 @@ fn finish_process(
     }
     if let Some(domain) = plan.personality {
         ross_sys::personality::set(domain).at(Stage::Personality)?;
+    }
+    if let Some(policy) = &plan.memory_policy {
+        ross_sys::sched::set_memory_policy(policy.mode, &policy.nodes).at(Stage::MemoryPolicy)?;
     }
     if let Some(place) = plan.home {
         program::find_home(plan, place);

@@ -5,7 +5,7 @@ use rustix::thread::CpuSet;
 use crate::error::Error;
 use crate::spec::ExecCpuAffinity;
 
-use super::invalid;
+use super::{invalid, list};
 
 /// CPUs before and after the process is in the cgroup; where there are none, they stay as they are.
 #[derive(Debug, Default)]
@@ -27,18 +27,9 @@ impl AffinityPlan {
     }
 }
 
-/// A list as of cpuset(7), such as `0-3,7`.
 fn cpus(list: &str) -> Option<CpuSet> {
-    let number = |text: &str| text.trim().parse::<usize>().ok().filter(|&cpu| cpu < CpuSet::MAX_CPU);
     let mut set = CpuSet::new();
-    for range in list.split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last) = (number(first)?, number(last)?);
-        if first > last {
-            return None;
-        }
-        (first..=last).for_each(|cpu| set.set(cpu));
-    }
+    list::ranges(list, CpuSet::MAX_CPU)?.into_iter().flatten().for_each(|cpu| set.set(cpu));
     Some(set)
 }
 

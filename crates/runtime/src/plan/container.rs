@@ -75,7 +75,7 @@ impl Plan {
         gate: Option<Gate>,
     ) -> Result<Self, Error> {
         let linux = spec.linux();
-        refuse_unsupported(spec, linux)?;
+        refuse_unsupported(linux)?;
         let process = spec.process.as_ref().ok_or_else(|| invalid("process", "is missing"))?;
         let namespaces = NamespacePlan::new(linux)?;
         let root = RootPlan::new(spec, linux, options)?;
@@ -106,7 +106,8 @@ impl Plan {
             created: hook_state(Status::Created),
             runtime_hooks: !hooks.prestart.is_empty()
                 || !hooks.create_runtime.is_empty()
-                || !hooks.create_container.is_empty(),
+                || !hooks.create_container.is_empty()
+                || !linux.net_devices.is_empty(),
             process,
             gate,
         })
@@ -139,19 +140,9 @@ impl RootPlan {
 }
 
 /// What would silently not happen is an error instead.
-fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<(), Error> {
-    let process = spec.process.as_ref();
-    let unsupported = [
-        ("linux.intelRdt", linux.intel_rdt.is_some()),
-        ("linux.memoryPolicy", linux.memory_policy.is_some()),
-        ("linux.netDevices", !linux.net_devices.is_empty()),
-        ("linux.mountLabel", !linux.mount_label.is_empty()),
-        ("process.selinuxLabel", process.is_some_and(|p| !p.selinux_label.is_empty())),
-        ("process.scheduler", process.is_some_and(|p| p.scheduler.is_some())),
-        ("process.ioPriority", process.is_some_and(|p| p.io_priority.is_some())),
-    ];
-    match unsupported.iter().find(|(_, used)| *used) {
-        Some((field, _)) => Err(Error::Unsupported { field: (*field).to_owned() }),
+fn refuse_unsupported(linux: &Linux) -> Result<(), Error> {
+    match linux.intel_rdt {
+        Some(_) => Err(Error::Unsupported { field: "linux.intelRdt".to_owned() }),
         None => Ok(()),
     }
 }

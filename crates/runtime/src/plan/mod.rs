@@ -9,20 +9,24 @@ mod container;
 mod devices;
 mod hooks;
 mod id_map;
+mod list;
 mod mount_options;
 mod mounts;
 mod namespaces;
 mod process;
+mod scheduling;
+mod selinux;
 mod sysctl;
 
 pub(crate) use container::{Gate, Plan, RootPlan};
 pub(crate) use devices::{DevicePlan, HowDevice, NodePlan};
 pub(crate) use hooks::{HookPlan, HookState};
 pub(crate) use id_map::write as write_id_maps;
-pub(crate) use mounts::{MountPlan, MountSource};
+pub(crate) use mounts::{MountPlan, MountSource, NewMount};
 pub(crate) use namespaces::{NamespacePlan, link_type as namespace_link_type};
 pub(crate) use process::unknown_capabilities;
 pub(crate) use process::{HOME_ROOM, ProcessPlan, SeccompPlan, StdioPlan};
+pub(crate) use scheduling::{MemoryPolicyPlan, SchedulingPlan};
 pub(crate) use sysctl::SysctlPlan;
 
 use container::{c_string, c_strings, invalid};

@@ -3,7 +3,7 @@
 //! Bind sources are host paths and are opened here, by the runtime, so that a child in a user namespace needs no
 //! way to them. Targets are container paths: the child resolves them, in the root, on descriptors.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::spec::{Linux, Mount, NamespaceKind, Spec};
 
 use super::mount_options::MountOptions;
-use super::{c_string, id_map, invalid};
+use super::{c_string, id_map, invalid, selinux};
 
 /// One mount.
 #[derive(Debug)]
@@ -34,16 +34,32 @@ pub(crate) struct MountPlan {
 #[derive(Debug)]
 pub(crate) enum MountSource {
     /// A new instance of a file system.
-    New {
-        kind: CString,
-        source: Option<CString>,
-        parameters: Vec<(CString, Option<CString>)>,
-        attributes: MountAttrFlags,
-    },
+    New(NewMount),
     /// A tree of the host.
     Tree(OwnedFd),
     /// Nothing: other attributes for what is there.
     Change { set: u64, clear: u64 },
+}
+
+/// A file system to make.
+#[derive(Debug)]
+pub(crate) struct NewMount {
+    pub kind: CString,
+    pub source: Option<CString>,
+    pub parameters: Vec<(CString, Option<CString>)>,
+    pub attributes: MountAttrFlags,
+    pub top: TopPlan,
+    /// Whether what the target holds is copied into it.
+    pub copy_up: bool,
+    /// A user namespace whose maps are those of the mount.
+    pub id_map: Option<OwnedFd>,
+}
+
+/// What the root directory of a new tmpfs takes over from the directory it covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TopPlan {
+    pub owner: bool,
+    pub mode: bool,
 }
 
 impl MountPlan {
@@ -53,12 +69,12 @@ impl MountPlan {
 
     /// Whether this is a new procfs or sysfs, whose target must be a plain directory.
     pub(crate) fn is_kernel_view(&self) -> bool {
-        matches!(&self.source, MountSource::New { kind, .. } if matches!(kind.as_bytes(), b"proc" | b"sysfs"))
+        matches!(&self.source, MountSource::New(new) if matches!(new.kind.as_bytes(), b"proc" | b"sysfs"))
     }
 
     pub(crate) fn is_writable_proc(&self) -> bool {
-        matches!(&self.source, MountSource::New { kind, attributes, .. }
-            if kind.as_bytes() == b"proc" && !attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY))
+        matches!(&self.source, MountSource::New(new)
+            if new.kind.as_bytes() == b"proc" && !new.attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY))
     }
 }
 
@@ -87,8 +103,14 @@ pub(super) fn plan(
     own_cgroup: BorrowedFd<'_>,
 ) -> Result<Vec<MountPlan>, Error> {
     let mut plans = Vec::with_capacity(spec.mounts.len());
+    let label = selinux::label("linux.mountLabel", &linux.mount_label)?;
     for (index, mount) in spec.mounts.iter().enumerate() {
-        plans.push(plan_one(&format!("mounts[{index}]"), mount, linux, bundle, own_cgroup)?);
+        let mut plan = plan_one(&format!("mounts[{index}]"), mount, linux, bundle, own_cgroup)?;
+        if let MountSource::New(new) = &mut plan.source {
+            let kind = new.kind.to_string_lossy();
+            selinux::add(&kind, label.as_ref(), &mut new.parameters);
+        }
+        plans.push(plan);
     }
     Ok(plans)
 }
@@ -105,13 +127,10 @@ fn plan_one(
         return Err(invalid(format!("{at}.destination"), "is the root itself"));
     }
     let mut options = MountOptions::parse(&mount.options);
-    if options.copy_up {
-        return Err(Error::Unsupported { field: format!("{at}.options: tmpcopyup") });
-    }
-    if options.id_map.is_some() && options.bind.is_none() {
-        return Err(invalid(format!("{at}.options"), "map the ids of what is not a bind mount"));
-    }
     let kind = mount.kind.as_deref().unwrap_or_default();
+    if options.copy_up && (kind != "tmpfs" || options.remount || options.bind.is_some()) {
+        return Err(invalid(format!("{at}.options"), "have tmpcopyup, which is for a new tmpfs alone"));
+    }
     let no_parameters = |what: &str| match options.parameters.first() {
         None => Ok(()),
         Some((parameter, _)) => {
@@ -121,6 +140,9 @@ fn plan_one(
     };
     let source = if options.remount {
         no_parameters("a remount")?;
+        if id_mapping(at, mount, &options, linux)?.is_some() {
+            return Err(invalid(at, "maps the ids of what is mounted already"));
+        }
         let set = options.own.set | options.recursive.set;
         MountSource::Change { set, clear: options.own.clear | options.recursive.clear }
     } else if options.bind.is_some() || (kind == "bind" && options.parameters.is_empty()) {
@@ -147,7 +169,8 @@ fn plan_one(
         options.bind = Some(true);
         finish_tree(at, tree, mount, &options, linux)?
     } else {
-        new_file_system(kind, mount, &mut options)
+        let id_map = id_mapping(at, mount, &options, linux)?;
+        new_file_system(kind, mount, &mut options, id_map)
     };
     let over_proc = OVER_PROC.contains(&target.as_str()) || (kind == "proc" && target == "/proc");
     // A tree has its propagation already, unless it is to be shared.
@@ -160,24 +183,58 @@ fn plan_one(
     Ok(MountPlan { target: c_string(target), source, propagation, over_proc })
 }
 
-fn new_file_system(kind: &str, mount: &Mount, options: &mut MountOptions) -> MountSource {
+fn new_file_system(
+    kind: &str,
+    mount: &Mount,
+    options: &mut MountOptions,
+    id_map: Option<OwnedFd>,
+) -> MountSource {
     let kind = if kind == "cgroup" { "cgroup2" } else { kind };
     let mut parameters = std::mem::take(&mut options.parameters);
     if options.read_only && !VIRTUAL.contains(&kind) {
         parameters.push((c_string("ro"), None));
     }
     let set = u32::try_from(options.own.set | options.recursive.set).unwrap_or_default();
-    MountSource::New {
+    let given = |key: &CStr| parameters.iter().any(|(name, _)| name.as_c_str() == key);
+    let top = TopPlan {
+        owner: options.copy_up && !given(c"uid") && !given(c"gid"),
+        mode: kind == "tmpfs" && !given(c"mode"),
+    };
+    MountSource::New(NewMount {
         kind: c_string(kind),
         source: Some(c_string(mount.source.as_deref().filter(|text| !text.is_empty()).unwrap_or(kind))),
         parameters,
         attributes: MountAttrFlags::from_bits_retain(set),
-    }
+        top,
+        copy_up: options.copy_up,
+        id_map,
+    })
 }
 
 fn tree_flags(recursive: bool) -> OpenTreeFlags {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive { flags | OpenTreeFlags::AT_RECURSIVE } else { flags }
+}
+
+/// A user namespace with the maps of this mount, if it has any: its own, or those of the container.
+fn id_mapping(
+    at: &str,
+    mount: &Mount,
+    options: &MountOptions,
+    linux: &Linux,
+) -> Result<Option<OwnedFd>, Error> {
+    if options.id_map.is_none() && mount.uid_mappings.is_empty() {
+        return Ok(None);
+    }
+    let (uids, gids) = if mount.uid_mappings.is_empty() {
+        (&linux.uid_mappings, &linux.gid_mappings)
+    } else {
+        (&mount.uid_mappings, &mount.gid_mappings)
+    };
+    if uids.is_empty() {
+        return Err(invalid(format!("{at}.uidMappings"), "is missing, and there is no user namespace"));
+    }
+    id_map::namespace(uids, gids).map(Some)
 }
 
 /// Gives a detached tree its ids, attributes and propagation.
@@ -193,16 +250,7 @@ fn finish_tree(
             SysError::on("mount_setattr", mount.source.as_deref().unwrap_or_default(), errno).with(at)
         })
     };
-    if options.id_map.is_some() || !mount.uid_mappings.is_empty() {
-        let (uids, gids) = if mount.uid_mappings.is_empty() {
-            (&linux.uid_mappings, &linux.gid_mappings)
-        } else {
-            (&mount.uid_mappings, &mount.gid_mappings)
-        };
-        if uids.is_empty() {
-            return Err(invalid(format!("{at}.uidMappings"), "is missing, and there is no user namespace"));
-        }
-        let namespace = id_map::namespace(uids, gids)?;
+    if let Some(namespace) = id_mapping(at, mount, options, linux)? {
         set(options.id_map == Some(true), &MountChange::id_map(namespace.as_fd()))?;
     }
     // A copy of a shared mount is its peer; unless that is asked for, the container only receives.

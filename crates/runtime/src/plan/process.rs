@@ -17,7 +17,7 @@ use crate::spec::{self, KNOWN_CAPABILITIES, Linux};
 use crate::state::process_stat;
 
 use super::affinity::AffinityPlan;
-use super::c_string;
+use super::{MemoryPolicyPlan, SchedulingPlan, c_string, selinux};
 
 /// A process, ready to be executed.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub(crate) struct ProcessPlan {
     pub oom_score_adj: Option<String>,
     /// Text for /proc/self/attr/apparmor/exec.
     pub apparmor: Option<String>,
+    /// Text for /proc/self/attr/exec.
+    pub selinux: Option<String>,
     /// Name of the session keyring.
     pub keyring: Option<CString>,
     pub personality: Option<u32>,
@@ -48,6 +50,8 @@ pub(crate) struct ProcessPlan {
     pub ignored_signals: u32,
     pub stdio: StdioPlan,
     pub preserve_fds: u32,
+    pub scheduling: SchedulingPlan,
+    pub memory_policy: Option<MemoryPolicyPlan>,
     /// For an exec only: the first process of a container has the CPUs of its cgroup.
     pub affinity: AffinityPlan,
 }
@@ -137,6 +141,7 @@ impl ProcessPlan {
             apparmor: Some(process.apparmor_profile.as_str())
                 .filter(|name| !name.is_empty())
                 .map(|name| format!("exec {name}")),
+            selinux: selinux::label("process.selinuxLabel", &process.selinux_label)?,
             keyring: keyring.map(c_string),
             personality: linux.personality.as_ref().map(|personality| match personality.domain.as_str() {
                 "LINUX32" => ross_sys::personality::LINUX32,
@@ -145,6 +150,8 @@ impl ProcessPlan {
             ignored_signals: process_stat("self").map_or(ALL_SIGNALS, |stat| stat.ignored),
             stdio,
             preserve_fds,
+            scheduling: SchedulingPlan::new(process)?,
+            memory_policy: linux.memory_policy.as_ref().map(MemoryPolicyPlan::new).transpose()?,
             affinity: AffinityPlan::new(process.exec_cpu_affinity.as_ref())?,
         })
     }

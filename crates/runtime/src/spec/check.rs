@@ -132,6 +132,7 @@ impl Linux {
         for (index, device) in self.devices.iter().enumerate() {
             check_device(&format!("linux.devices[{index}]"), device)?;
         }
+        self.check_net_devices()?;
         let propagation = self.rootfs_propagation.as_str();
         if !propagation.is_empty() && !PROPAGATIONS.contains(&propagation) {
             return bad("linux.rootfsPropagation", format!("`{propagation}` is no propagation type"));
@@ -172,6 +173,33 @@ impl Linux {
             }
             if !makes && !mappings.is_empty() {
                 return bad(field, "needs a new user namespace in linux.namespaces");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_net_devices(&self) -> Check {
+        let mut seen = BTreeSet::new();
+        for (name, device) in &self.net_devices {
+            let path = format!("linux.netDevices.{name}");
+            if !self.has(NamespaceKind::Network) {
+                return bad(path, "needs a network namespace in linux.namespaces");
+            }
+            let inside = if device.name.is_empty() { name } else { &device.name };
+            for name in [name, inside] {
+                // dev_valid_name() of net/core/dev.c.
+                let is_bad =
+                    |letter: char| matches!(letter, '/' | ':' | '\0') || letter.is_ascii_whitespace();
+                if name.is_empty()
+                    || name.len() > 15
+                    || name.contains(is_bad)
+                    || [".", ".."].contains(&name.as_str())
+                {
+                    return bad(path, format!("`{name}` is no name of a network interface"));
+                }
+            }
+            if !seen.insert(inside) {
+                return bad(path, format!("is the second to be called {inside}"));
             }
         }
         Ok(())
@@ -452,6 +480,14 @@ mod tests {
         check(json!({"linux": {"devices": [{"path": "/x", "type": "a"}]}}), "linux.devices[0].type");
         check(json!({"linux": {"devices": [{"path": "/x", "type": "c", "major": -1}]}}), "linux.devices[0]");
         check(json!({"linux": {"timeOffsets": {"monotonic": {"secs": 1}}}}), "linux.timeOffsets");
+        check(json!({"linux": {"netDevices": {"d0": {}}}}), "linux.netDevices.d0");
+        let devices = |devices: Value| {
+            let net = json!([{"type": "mount"}, {"type": "network"}]);
+            json!({"linux": {"namespaces": net, "netDevices": devices}})
+        };
+        check(devices(json!({"a/b": {}})), "linux.netDevices.a/b");
+        check(devices(json!({"d0": {"name": "sixteen-letters!"}})), "linux.netDevices.d0");
+        check(devices(json!({"d0": {"name": "d1"}, "d1": {}})), "linux.netDevices.d1");
         check(json!({"hooks": {"poststop": [{"path": "x"}]}}), "hooks.poststop[0].path");
         check(json!({"hooks": {"prestart": [{"path": "/x", "timeout": 0}]}}), "hooks.prestart[0].timeout");
     }

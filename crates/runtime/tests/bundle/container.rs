@@ -68,6 +68,11 @@ impl Bundle {
         Some(Self { dir, id: format!("ross-test-{}-{number}", std::process::id()), config })
     }
 
+    /// As [`Bundle::new`], for a test that has to run: where it cannot, it fails.
+    pub fn required(script: &str) -> Self {
+        Self::new("required", script).expect("what the line above says is needed")
+    }
+
     pub fn rootfs(&self) -> PathBuf {
         self.dir.path().join("rootfs")
     }
@@ -109,6 +114,26 @@ impl Bundle {
         let arguments: Vec<&str> =
             arguments.iter().map(|&word| if word == "ID" { self.id.as_str() } else { word }).collect();
         said(self.command(&arguments).output().unwrap())
+    }
+
+    /// A script of the host's shell in a mount and a network namespace of its own, in which `$RUN` runs the container and `$D` is the
+    /// directory of the bundle.
+    pub fn shell(&self, script: &str) -> Said {
+        self.write_config();
+        let dir = self.dir.path().display();
+        let run = format!("{RUNTIME} --root {dir}/state run --bundle {dir} {}", self.id);
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--net", "--propagation", "private", "sh", "-ec", script]);
+        said(command.env("RUN", run).env("D", self.dir.path()).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// Lets the container mount: the right to it, and no filter.
+    pub fn may_mount(&mut self) {
+        for set in ["bounding", "effective", "permitted"] {
+            let set = self.config["process"]["capabilities"][set].as_array_mut().unwrap();
+            set.push(json!("CAP_SYS_ADMIN"));
+        }
+        self.config["linux"]["seccomp"] = Value::Null;
     }
 
     pub fn write_config(&self) {
