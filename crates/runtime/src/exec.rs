@@ -32,16 +32,19 @@ impl Container {
     pub fn exec(&self, options: ExecOptions<'_>) -> Result<Executed, Error> {
         check_preserved(options.preserve_fds)?;
         options.process.check("process").map_err(|source| Error::Spec { file: "process".into(), source })?;
+        if !options.process.selinux_label.is_empty() {
+            return Err(Error::Unsupported { field: "process.selinuxLabel".to_owned() });
+        }
         match self.status()? {
             Status::Paused if options.ignore_paused => {}
             Status::Created | Status::Running => {}
-            status => return Err(self.wrong_status("exec in", status)),
+            status => return Err(self.wrong_status("exec", status)),
         }
         let spec = self.config()?;
         let linux = spec.linux();
-        let Some(pidfd) = self.pidfd()? else { return Err(self.wrong_status("exec in", Status::Stopped)) };
-        let cgroup = match options.cgroup {
-            None => None,
+        let Some(pidfd) = self.pidfd()? else { return Err(self.wrong_status("exec", Status::Stopped)) };
+        let cgroup = match options.cgroup.map(|name| name.trim_matches('/')) {
+            None | Some("") => None,
             Some(name) => {
                 let path = self.cgroup()?.path().child(name).map_err(Error::Cgroup)?;
                 Some(Cgroup::open(&path).map_err(Error::Cgroup)?)

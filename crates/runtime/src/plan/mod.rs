@@ -19,6 +19,8 @@ pub(crate) use container::{Gate, Plan, RootPlan};
 pub(crate) use devices::{DevicePlan, HowDevice, NodePlan};
 pub(crate) use hooks::{HookPlan, HookState};
 pub(crate) use id_map::write as write_id_maps;
+#[cfg(test)]
+pub(crate) use mount_options::MountOptions;
 pub(crate) use mounts::{MountPlan, MountSource};
 pub(crate) use namespaces::{NamespacePlan, link_type as namespace_link_type};
 pub(crate) use process::unknown_capabilities;
