@@ -32,9 +32,6 @@ impl Container {
     pub fn exec(&self, options: ExecOptions<'_>) -> Result<Executed, Error> {
         check_preserved(options.preserve_fds)?;
         options.process.check("process").map_err(|source| Error::Spec { file: "process".into(), source })?;
-        if !options.process.selinux_label.is_empty() {
-            return Err(Error::Unsupported { field: "process.selinuxLabel".to_owned() });
-        }
         match self.status()? {
             Status::Paused if options.ignore_paused => {}
             Status::Created | Status::Running => {}

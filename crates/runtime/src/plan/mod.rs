@@ -19,8 +19,6 @@ pub(crate) use container::{Gate, Plan, RootPlan};
 pub(crate) use devices::{DevicePlan, HowDevice, NodePlan};
 pub(crate) use hooks::{HookPlan, HookState};
 pub(crate) use id_map::write as write_id_maps;
-#[cfg(test)]
-pub(crate) use mount_options::MountOptions;
 pub(crate) use mounts::{MountPlan, MountSource};
 pub(crate) use namespaces::{NamespacePlan, link_type as namespace_link_type};
 pub(crate) use process::unknown_capabilities;
@@ -28,3 +26,6 @@ pub(crate) use process::{HOME_ROOM, ProcessPlan, SeccompPlan, StdioPlan};
 pub(crate) use sysctl::SysctlPlan;
 
 use container::{c_string, c_strings, invalid};
+
+#[cfg(test)]
+pub(crate) use mount_options::MountOptions;
