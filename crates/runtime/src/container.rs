@@ -16,7 +16,7 @@ use crate::child::parse_failure;
 use crate::error::Error;
 use crate::failure::explain;
 use crate::plan::HookState;
-use crate::spec::{Hooks, LinuxResources, Spec};
+use crate::spec::{Hooks, LinuxResources, NamespaceKind, Spec};
 use crate::state::{self, ContainerDir, OCI_VERSION, Record, State, Status, hook_state};
 
 /// A container, made by this process or by another.
@@ -47,6 +47,18 @@ impl Container {
         let dir = ContainerDir::of(root, id)?;
         let record = dir.read(id)?;
         Ok(Self { id: id.to_owned(), dir, record, cgroup: OnceCell::new(), hooks: OnceCell::new() })
+    }
+
+    /// Removes what an aborted create left under a name: a directory without a state. Nothing is fine too.
+    ///
+    /// # Errors
+    /// When there is a container of that name, or the directory cannot be removed.
+    pub fn remove_leftover(root: &Path, id: &str) -> Result<(), Error> {
+        let dir = ContainerDir::of(root, id)?;
+        match dir.read(id) {
+            Err(Error::NotFound(_)) => dir.remove(),
+            _ => Err(Error::AlreadyExists(id.to_owned())),
+        }
     }
 
     /// The states of all containers below a root, by name.
@@ -207,12 +219,14 @@ impl Container {
         }
     }
 
-    /// Sends a signal to the first process, or to all processes of the container.
+    /// Sends a signal to the first process, or to all processes of the container. SIGKILL goes to all where the pid
+    /// namespace is not the container's own, since the kernel would end only the first.
     ///
     /// # Errors
     /// When the container is stopped; with `all` that is fine.
     pub fn kill(&self, signal: i32, all: bool) -> Result<(), Error> {
-        if all {
+        let shares = || self.config().is_ok_and(|config| !config.linux().makes(NamespaceKind::Pid));
+        if all || signal == SIGKILL && shares() {
             return self.kill_all(signal);
         }
         let Some(pidfd) = self.pidfd()? else { return Err(self.wrong_status("kill", Status::Stopped)) };

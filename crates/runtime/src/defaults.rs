@@ -9,8 +9,8 @@ mod seccomp;
 pub use seccomp::default_seccomp;
 
 use crate::spec::{
-    Capabilities, DeviceKind, DeviceRule, Linux, LinuxResources, Mount, Namespace, NamespaceKind, Process,
-    Root, Spec,
+    Capabilities, DeviceKind, DeviceRule, IdMapping, Linux, LinuxResources, Mount, Namespace, NamespaceKind,
+    Process, Root, Spec,
 };
 
 /// Capabilities of a container: Docker's, without those that let it make device nodes, forge packets or write to the
@@ -85,6 +85,27 @@ pub fn default_spec() -> Spec {
     }
 }
 
+/// Changes a configuration into one that a user without privileges can run: a user namespace in which this user is root,
+/// the host's network, and nothing that only the host's root may do.
+pub fn make_rootless(spec: &mut Spec, uid: u32, gid: u32) {
+    let linux = spec.linux.get_or_insert_default();
+    let map = |host_id| vec![IdMapping { container_id: 0, host_id, size: 1 }];
+    linux.uid_mappings = map(uid);
+    linux.gid_mappings = map(gid);
+    linux.namespaces.retain(|one| !matches!(one.kind, NamespaceKind::Network | NamespaceKind::User));
+    linux.namespaces.push(Namespace { kind: NamespaceKind::User, path: None });
+    linux.resources = None;
+    for mount in &mut spec.mounts {
+        // Nobody but root is mapped, and sysfs belongs to the network namespace.
+        mount.options.retain(|option| !option.starts_with("gid=") && !option.starts_with("uid="));
+        if mount.destination == "/sys" {
+            mount.kind = Some("none".to_owned());
+            mount.source = Some("/sys".to_owned());
+            mount.options.insert(0, "rbind".to_owned());
+        }
+    }
+}
+
 /// [`CAPABILITIES`] in the sets they belong in. The inheritable set stays empty (CVE-2022-29162).
 #[must_use]
 pub fn default_capabilities() -> Capabilities {
@@ -152,6 +173,19 @@ mod tests {
         let spec = default_spec();
         let json = serde_json::to_vec(&spec).unwrap();
         assert_eq!(serde_json::from_slice::<Spec>(&json).unwrap(), spec);
+    }
+
+    #[test]
+    fn rootless() {
+        let mut spec = default_spec();
+        make_rootless(&mut spec, 1000, 100);
+        let linux = spec.linux.unwrap();
+        assert!(linux.makes(NamespaceKind::User) && !linux.has(NamespaceKind::Network));
+        assert_eq!((linux.uid_mappings[0].host_id, linux.gid_mappings[0].host_id), (1000, 100));
+        assert!(linux.resources.is_none());
+        let options: Vec<_> = spec.mounts.iter().flat_map(|mount| &mount.options).collect();
+        assert!(options.iter().any(|option| *option == "rbind"));
+        assert!(!options.iter().any(|option| option.starts_with("gid=")), "{options:?}");
     }
 
     #[test]

@@ -17,16 +17,16 @@ use crate::state::Status;
 #[non_exhaustive]
 pub enum Error {
     /// A name no container can have.
-    #[error("container id `{0}` is invalid: use [A-Za-z0-9_+.-], the first not a dot")]
+    #[error("invalid container ID format: `{0}`, use [A-Za-z0-9_+.-], the first not a dot")]
     InvalidId(String),
     /// No container has this name.
-    #[error("container `{0}` does not exist")]
+    #[error("container does not exist: `{0}`")]
     NotFound(String),
     /// A container has this name already.
-    #[error("container `{0}` exists already")]
+    #[error("container with given ID already exists: `{0}`")]
     AlreadyExists(String),
     /// The container is not in a state that allows this.
-    #[error("cannot {operation} container `{id}` that is {status}")]
+    #[error("{}", wrong_status(operation, id, *status))]
     WrongStatus {
         /// Container.
         id: String,
@@ -110,6 +110,22 @@ pub enum Error {
     },
 }
 
+/// In the words of runc, which containerd and podman look for: "container not running" above all.
+fn wrong_status(operation: &str, id: &str, status: Status) -> String {
+    match (operation, status) {
+        ("start", Status::Stopped) => format!("cannot start a container that has stopped: `{id}`"),
+        ("start", Status::Running) => format!("cannot start an already running container: `{id}` is running"),
+        ("start", _) => format!("cannot start a container in the {status} state: `{id}`"),
+        ("exec", Status::Stopped) => format!("cannot exec in a stopped container: `{id}`"),
+        ("exec", Status::Paused) => {
+            format!("cannot exec in a paused container (use --ignore-paused to override): `{id}` is paused")
+        }
+        ("delete", _) => format!("cannot delete container `{id}` that is not stopped: it is {status}"),
+        ("resume", _) => format!("container not paused: `{id}` is {status}"),
+        _ => format!("container not running: cannot {operation} `{id}` that is {status}"),
+    }
+}
+
 fn exec_reason(program: &str, errno: Errno) -> String {
     if errno == Errno::NOENT && !program.contains('/') {
         "executable file not found in $PATH".to_owned()
@@ -152,5 +168,32 @@ fn errno_kind(errno: Errno) -> ErrorKind {
         Errno::INVAL | Errno::LOOP | Errno::NAMETOOLONG => ErrorKind::InvalidArgument,
         Errno::TIMEDOUT => ErrorKind::DeadlineExceeded,
         _ => ErrorKind::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_callers_look_for() {
+        let check = |operation, status, words: &str| {
+            let error = Error::WrongStatus { id: "c".into(), operation, status }.to_string();
+            assert!(error.contains(words) && error.contains("`c`"), "{error}");
+        };
+        check("start", Status::Stopped, "cannot start a container that has stopped");
+        check("start", Status::Running, "cannot start an already running container");
+        check("start", Status::Paused, "cannot start a container in the paused state");
+        check("exec", Status::Stopped, "cannot exec in a stopped container");
+        check("exec", Status::Paused, "cannot exec in a paused container (use --ignore-paused to override)");
+        check("kill", Status::Stopped, "container not running");
+        check("pause", Status::Stopped, "container not running");
+        check("update", Status::Stopped, "container not running");
+        check("resume", Status::Running, "container not paused");
+        check("delete", Status::Running, "that is not stopped");
+        assert!(Error::NotFound("c".into()).to_string().contains("container does not exist"));
+        let taken = Error::AlreadyExists("c".into()).to_string();
+        assert!(taken.contains("container with given ID already exists"));
+        assert!(Error::InvalidId("/".into()).to_string().contains("invalid container ID format"));
     }
 }

@@ -35,13 +35,13 @@ impl Container {
         match self.status()? {
             Status::Paused if options.ignore_paused => {}
             Status::Created | Status::Running => {}
-            status => return Err(self.wrong_status("exec in", status)),
+            status => return Err(self.wrong_status("exec", status)),
         }
         let spec = self.config()?;
         let linux = spec.linux();
-        let Some(pidfd) = self.pidfd()? else { return Err(self.wrong_status("exec in", Status::Stopped)) };
-        let cgroup = match options.cgroup {
-            None => None,
+        let Some(pidfd) = self.pidfd()? else { return Err(self.wrong_status("exec", Status::Stopped)) };
+        let cgroup = match options.cgroup.map(|name| name.trim_matches('/')) {
+            None | Some("") => None,
             Some(name) => {
                 let path = self.cgroup()?.path().child(name).map_err(Error::Cgroup)?;
                 Some(Cgroup::open(&path).map_err(Error::Cgroup)?)

@@ -77,8 +77,10 @@ impl Cgroup {
         &self.path
     }
 
-    /// Changes the limits that `resources` has, and leaves the others; device rules replace all there are, when given.
+    /// Changes the limits that `resources` has, and leaves the others, also where one file has two of them; device rules
+    /// replace all there are, when given.
     pub fn apply(&self, resources: &LinuxResources) -> Result<(), CgroupError> {
+        let resources = &*super::update::complete(resources, &self.directory);
         let limits = Limits::new(resources)?;
         let policy = (!resources.devices.is_empty()).then(|| Policy::new(&resources.devices)).transpose()?;
         if limits.required().next().is_some() {

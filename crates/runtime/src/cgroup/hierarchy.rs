@@ -100,11 +100,20 @@ impl Directory {
 
     /// The names of the cgroups directly below this one.
     pub(super) fn children(&self) -> Result<Vec<String>, Errno> {
+        self.names(FileType::Directory)
+    }
+
+    /// The names of its files.
+    pub(super) fn files(&self) -> Result<Vec<String>, Errno> {
+        self.names(FileType::RegularFile)
+    }
+
+    fn names(&self, kind: FileType) -> Result<Vec<String>, Errno> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.0)? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
-            if entry.file_type() == FileType::Directory && name != b"." && name != b".." {
+            if entry.file_type() == kind && name != b"." && name != b".." {
                 names.push(String::from_utf8(name.to_vec()).map_err(|_| Errno::ILSEQ)?);
             }
         }

@@ -6,6 +6,7 @@
 //! Tasks enter a cgroup by clone3 into [`Cgroup::dir`]; writing `cgroup.procs` is far slower and is not done here.
 
 mod create;
+mod detail;
 mod devices;
 mod error;
 pub mod fuzz;
@@ -14,12 +15,16 @@ mod life;
 mod limits;
 mod path;
 mod stats;
+mod update;
+mod watch;
 mod weight;
 
 pub use create::Cgroup;
+pub use detail::HugepageStats;
 pub use devices::default_devices;
 pub use error::CgroupError;
 pub use life::OomEvents;
 pub use limits::Controller;
 pub use path::{CgroupPath, DEFAULT_PARENT};
 pub use stats::{CpuStats, DeviceIo, MemoryStats, PidsStats, Pressure, PressureLine, Stats};
+pub use watch::{News, Watch};

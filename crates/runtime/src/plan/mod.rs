@@ -30,3 +30,6 @@ pub(crate) use scheduling::{MemoryPolicyPlan, SchedulingPlan};
 pub(crate) use sysctl::SysctlPlan;
 
 use container::{c_string, c_strings, invalid};
+
+#[cfg(test)]
+pub(crate) use mount_options::MountOptions;

@@ -5,7 +5,7 @@
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,10 @@ use tempfile::TempDir;
 
 const RUNTIME: &str = env!("CARGO_BIN_EXE_ross-runtime");
 const BUSYBOX: &str = "/bin/busybox";
-const APPLETS: [&str; 26] = [
+const APPLETS: [&str; 27] = [
     "sh", "true", "false", "cat", "ls", "id", "mount", "env", "sleep", "echo", "grep", "hostname", "stat",
     "ps", "kill", "tty", "pwd", "touch", "mkdir", "readlink", "head", "dd", "test", "stty", "umount", "ln",
+    "tail",
 ];
 
 /// A bundle, and a state directory of the runtime.
@@ -64,8 +65,10 @@ impl Bundle {
         let mut config = serde_json::to_value(ross_runtime::defaults::default_spec()).unwrap();
         config["process"]["terminal"] = json!(false);
         config["process"]["args"] = json!(["sh", "-c", script]);
+        // Of its own on the whole host: a process id is not, for who runs in a pid namespace.
+        let random = dir.path().file_name().unwrap().to_str().unwrap().trim_start_matches(".tmp").to_owned();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Some(Self { dir, id: format!("ross-test-{}-{number}", std::process::id()), config })
+        Some(Self { dir, id: format!("ross-test-{random}-{number}"), config })
     }
 
     /// As [`Bundle::new`], for a test that has to run: where it cannot, it fails.
@@ -109,11 +112,33 @@ impl Bundle {
         command
     }
 
-    /// Runs the command line, with `ID` standing for the container.
-    pub fn runtime(&self, arguments: &[&str]) -> Said {
+    fn of_container(&self, arguments: &[&str]) -> Command {
         let arguments: Vec<&str> =
             arguments.iter().map(|&word| if word == "ID" { self.id.as_str() } else { word }).collect();
-        said(self.command(&arguments).output().unwrap())
+        self.command(&arguments)
+    }
+
+    /// Runs the command line, with `ID` standing for the container.
+    pub fn runtime(&self, arguments: &[&str]) -> Said {
+        said(self.of_container(arguments).output().unwrap())
+    }
+
+    /// The same, with something on standard input.
+    pub fn runtime_with_input(&self, arguments: &[&str], input: &str) -> Said {
+        let file = self.outside("input");
+        std::fs::write(&file, input).unwrap();
+        said(self.of_container(arguments).stdin(std::fs::File::open(file).unwrap()).output().unwrap())
+    }
+
+    /// The same, for what leaves a program behind whose streams must not keep the test waiting.
+    pub fn runtime_detached(&self, arguments: &[&str]) -> i32 {
+        let mut command = self.of_container(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().code().unwrap()
+    }
+
+    /// Starts the command line, which the test goes on beside.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.of_container(arguments).stdout(Stdio::piped()).spawn().unwrap()
     }
 
     /// A script of the host's shell in a mount and a network namespace of its own, in which `$RUN` runs the container and `$D` is the
@@ -176,6 +201,15 @@ impl Bundle {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.status() != status {
             assert!(Instant::now() < deadline, "still {} and not {status}", self.status());
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until the program has made a file in its root.
+    pub fn wait_for_file(&self, name: &str) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.rootfs().join(name).exists() {
+            assert!(Instant::now() < deadline, "there is no {name}");
             std::thread::yield_now();
         }
     }

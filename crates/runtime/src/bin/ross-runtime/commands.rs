@@ -1,7 +1,9 @@
 //! The commands, each a few calls of the library.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use ross_runtime::spec::LinuxResources;
@@ -11,34 +13,41 @@ use ross_runtime::{
 use ross_sys::error::with_sources;
 use ross_sys::signalfd::Signals;
 
-use crate::arguments::{Command, Create, Exec, Global, ListFormat, USAGE};
+use crate::arguments::{Command, Create, Exec, Global, ListFormat, USAGE, Update};
 use crate::log::Log;
-use crate::{console, exec_process, foreground, render};
+use crate::socket::Receiver;
+use crate::{events, exec_process, foreground, processes, render};
 
-type Outcome = Result<u8, String>;
+pub(crate) type Outcome = Result<u8, String>;
 
 /// Carries out a command; returns the exit code.
 pub(crate) fn run(global: &Global, command: Command, log: &Log) -> Outcome {
+    if global.systemd_cgroup && matches!(command, Command::Create(_) | Command::Run { .. }) {
+        return Err(
+            "--systemd-cgroup: the systemd cgroup driver is not supported yet; leave the option out \
+                    (and, in a caller's configuration, set the cgroup driver to cgroupfs)"
+                .to_owned(),
+        );
+    }
     let open = |id: &str| Container::open(&global.root, id).map_err(text);
     match command {
         Command::Create(options) => create_command(global, &options, log),
         Command::Run { create, detach, keep } => run_command(global, &create, detach, keep, log),
         Command::Start(id) => done(open(&id)?.start()),
         Command::State(id) => print_json(&open(&id)?.state().map_err(text)?),
-        Command::Kill { id, signal, all } => done(open(&id)?.kill(signal, all)),
-        Command::Delete { id, force } => match Container::open(&global.root, &id) {
-            // runc: forcing away what is not there is no error.
-            Err(ross_runtime::Error::NotFound(_)) if force => Ok(0),
-            result => done(result.map_err(text)?.delete(force)),
-        },
+        Command::Kill { id, signal, all } => kill(&open(&id)?, &signal, all),
+        Command::Delete { id, force } => delete(global, &id, force),
         Command::Exec(options) => exec_command(&open(&options.id)?, &options),
         Command::List { quiet, format } => list(&global.root, quiet, format),
-        Command::Spec { bundle } => spec(&bundle),
+        Command::Spec { bundle, rootless } => spec(&bundle, rootless),
         Command::Pause(id) => done(open(&id)?.pause()),
         Command::Resume(id) => done(open(&id)?.resume()),
-        Command::Ps { id, format } => ps(&open(&id)?, format),
-        Command::Update { id, resources } => update(&open(&id)?, &resources),
-        Command::Help => print(USAGE),
+        Command::Ps { id, format, options } => ps(&open(&id)?, format, &options),
+        Command::Update { id, update } => self::update(&open(&id)?, *update, log),
+        Command::Events { id, stats, interval } => events::events(&open(&id)?, stats, interval),
+        Command::Features => print_json(&ross_runtime::features()),
+        Command::Help("") => print(USAGE),
+        Command::Help(part) => print(part),
         Command::Version => print(&format!(
             "ross-runtime version {}\nspec: {}\n",
             env!("CARGO_PKG_VERSION"),
@@ -47,7 +56,7 @@ pub(crate) fn run(global: &Global, command: Command, log: &Log) -> Outcome {
     }
 }
 
-fn text(error: ross_runtime::Error) -> String {
+pub(crate) fn text(error: ross_runtime::Error) -> String {
     with_sources(&error)
 }
 
@@ -55,7 +64,7 @@ fn done(result: Result<(), ross_runtime::Error>) -> Outcome {
     result.map(|()| 0).map_err(text)
 }
 
-fn print(output: &str) -> Outcome {
+pub(crate) fn print(output: &str) -> Outcome {
     let mut stdout = std::io::stdout();
     match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
         // Who reads no further has what it wants.
@@ -90,43 +99,45 @@ fn create_options<'a>(
     }
 }
 
-/// Creates a container, and hands its console to the socket.
-fn make(options: CreateOptions<'_>, socket: Option<&Path>) -> Result<Created, String> {
-    let socket = socket.map(console::connect).transpose()?;
-    let mut created = create(options).map_err(text)?;
-    if let (Some(socket), Some(master)) = (&socket, &created.console) {
-        if let Err(error) = console::send(socket, master) {
-            // Without its console nobody can use it.
-            let _ = created.container.delete(true);
-            return Err(error);
-        }
-        created.console = None;
+/// Creates a container, and hands its console and its pidfd to their sockets.
+fn make(global: &Global, options: &Create, stdio: Stdio, release: Release) -> Result<Created, String> {
+    let console = options.console_socket.as_deref().map(Receiver::of_console).transpose()?;
+    let pidfd = options.pidfd_socket.as_deref().map(Receiver::of_pidfd).transpose()?;
+    let mut created = create(create_options(global, options, stdio, release)).map_err(text)?;
+    let handed = match (&console, created.console.take_if(|_| console.is_some())) {
+        (Some(receiver), Some(master)) => receiver.send(&master),
+        _ => Ok(()),
+    };
+    let handed = handed.and_then(|()| pidfd.map_or(Ok(()), |to| to.send(&created.process.pidfd)));
+    if let Err(error) = handed {
+        // Without them nobody can use it.
+        let _ = created.container.delete(true);
+        return Err(error);
     }
     Ok(created)
 }
 
 fn create_command(global: &Global, options: &Create, log: &Log) -> Outcome {
     let stdio = if options.console_socket.is_some() { Stdio::Terminal } else { Stdio::Inherit };
-    let created =
-        make(create_options(global, options, stdio, Release::OnStart), options.console_socket.as_deref())?;
+    let created = make(global, options, stdio, Release::OnStart)?;
     report(log, &created);
     Ok(0)
 }
 
 fn run_command(global: &Global, options: &Create, detach: bool, keep: bool, log: &Log) -> Outcome {
-    let socket = options.console_socket.as_deref();
-    if socket.is_some() && !detach {
+    let socket = options.console_socket.is_some();
+    if socket && !detach {
         return Err("run: --console-socket is for --detach".to_owned());
     }
     let stdio = match (socket, detach) {
-        (Some(_), _) => Stdio::Terminal,
-        (None, true) => Stdio::Inherit,
-        (None, false) => Stdio::AsConfigured,
+        (true, _) => Stdio::Terminal,
+        (false, true) => Stdio::Inherit,
+        (false, false) => Stdio::AsConfigured,
     };
     // Before the program exists: none of its signals can be missed.
     let signals =
         if detach { None } else { Some(Signals::collect().map_err(|errno| format!("signalfd: {errno}"))?) };
-    let created = make(create_options(global, options, stdio, Release::AtOnce), socket)?;
+    let created = make(global, options, stdio, Release::AtOnce)?;
     report(log, &created);
     let Some(signals) = signals else { return Ok(0) };
     let code = foreground::wait(&created.process, &signals, created.console);
@@ -156,7 +167,8 @@ fn exec_command(container: &Container, options: &Exec) -> Outcome {
         (false, Some(_), _) => return Err("exec: --console-socket needs --tty".to_owned()),
         (false, None, _) => Stdio::Inherit,
     };
-    let socket = socket.map(console::connect).transpose()?;
+    let console_receiver = socket.map(Receiver::of_console).transpose()?;
+    let pidfd_receiver = options.pidfd_socket.as_deref().map(Receiver::of_pidfd).transpose()?;
     let signals = Signals::collect().map_err(|errno| format!("signalfd: {errno}"))?;
     let executed = container
         .exec(ExecOptions {
@@ -168,20 +180,42 @@ fn exec_command(container: &Container, options: &Exec) -> Outcome {
         })
         .map_err(text)?;
     let mut console: Option<OwnedFd> = executed.console;
-    if let (Some(socket), Some(master)) = (&socket, console.take_if(|_| socket.is_some())) {
-        console::send(socket, &master)?;
+    if let (Some(receiver), Some(master)) = (&console_receiver, console.take_if(|_| socket.is_some())) {
+        receiver.send(&master)?;
     }
     let process: Process = executed.process;
+    if let Some(receiver) = &pidfd_receiver {
+        receiver.send(&process.pidfd)?;
+    }
     if let Some(path) = &options.pid_file {
         ross_runtime::write_pid_file(path, process.pid).map_err(text)?;
     }
     if options.detach { Ok(0) } else { foreground::wait(&process, &signals, console) }
 }
 
+fn kill(container: &Container, signal: &str, all: bool) -> Outcome {
+    let number = render::signal(signal).ok_or_else(|| format!("unknown signal \"{signal}\""))?;
+    done(container.kill(number, all))
+}
+
+fn delete(global: &Global, id: &str, force: bool) -> Outcome {
+    let missing = match Container::open(&global.root, id) {
+        Err(error @ ross_runtime::Error::NotFound(_)) => error,
+        result => return done(result.map_err(text)?.delete(force)),
+    };
+    // As in runc: what an aborted create has left goes, and forcing away what is not there is no error.
+    let removed = Container::remove_leftover(&global.root, id);
+    if force { done(removed) } else { Err(text(missing)) }
+}
+
 fn list(root: &Path, quiet: bool, format: ListFormat) -> Outcome {
-    let states = Container::list(root).map_err(text)?;
+    let mut states = Container::list(root).map_err(text)?;
     if quiet {
         return print(&states.iter().map(|state| format!("{}\n", state.id)).collect::<String>());
+    }
+    for state in &mut states {
+        let owner = std::fs::metadata(root.join(&state.id)).map(|directory| directory.uid());
+        state.owner = owner.map(render::user_name).unwrap_or_default();
     }
     match format {
         ListFormat::Table => print(&render::table(&states)),
@@ -191,40 +225,49 @@ fn list(root: &Path, quiet: bool, format: ListFormat) -> Outcome {
     }
 }
 
-fn spec(bundle: &Path) -> Outcome {
+fn spec(bundle: &Path, rootless: bool) -> Outcome {
     let path = bundle.join("config.json");
-    let spec =
-        serde_json::to_string_pretty(&ross_runtime::defaults::default_spec()).map_err(|e| e.to_string())?;
+    let mut spec = ross_runtime::defaults::default_spec();
+    if rootless {
+        ross_runtime::defaults::make_rootless(
+            &mut spec,
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        );
+    }
+    let spec = serde_json::to_string_pretty(&spec).map_err(|e| e.to_string())?;
     let mut file =
         std::fs::File::create_new(&path).map_err(|error| format!("create {}: {error}", path.display()))?;
     file.write_all(spec.as_bytes()).map_err(|error| format!("write {}: {error}", path.display()))?;
     Ok(0)
 }
 
-fn ps(container: &Container, format: ListFormat) -> Outcome {
+fn ps(container: &Container, format: ListFormat, options: &[OsString]) -> Outcome {
     let pids = container.cgroup().and_then(|cgroup| cgroup.pids().map_err(ross_runtime::Error::Cgroup));
     let mut pids = pids.map_err(text)?;
     pids.sort_unstable();
-    if format == ListFormat::Json {
-        return print(&format!("{}\n", serde_json::to_string(&pids).map_err(|error| error.to_string())?));
+    match format {
+        ListFormat::Json => {
+            print(&format!("{}\n", serde_json::to_string(&pids).map_err(|error| error.to_string())?))
+        }
+        ListFormat::Table => print(&processes::table(&pids, options)?),
     }
-    let mut table = "PID\tCMD\n".to_owned();
-    for pid in pids {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let words: Vec<_> = line.split(|&byte| byte == 0).map(String::from_utf8_lossy).collect();
-        table.push_str(&format!("{pid}\t{}\n", words.join(" ").trim_end()));
-    }
-    print(&table)
 }
 
-fn update(container: &Container, resources: &Path) -> Outcome {
-    let read = if resources == Path::new("-") {
+fn update(container: &Container, update: Update, log: &Log) -> Outcome {
+    for option in update.ignored {
+        log.warn(&format!("Setting {option} is ignored and will be removed"));
+    }
+    if let Some(missing) = update.rdt {
+        return Err(missing.to_owned());
+    }
+    let Some(file) = update.file else { return done(container.update(&update.resources)) };
+    let read = if file == Path::new("-") {
         std::io::read_to_string(std::io::stdin()).map(String::into_bytes)
     } else {
-        std::fs::read(resources)
+        std::fs::read(&file)
     };
-    let bytes = read.map_err(|error| format!("read {}: {error}", resources.display()))?;
-    let resources =
-        LinuxResources::parse(&bytes).map_err(|error| format!("{}: {error}", resources.display()))?;
+    let bytes = read.map_err(|error| format!("read {}: {error}", file.display()))?;
+    let resources = LinuxResources::parse(&bytes).map_err(|error| format!("{}: {error}", file.display()))?;
     done(container.update(&resources))
 }

@@ -28,7 +28,12 @@ pub(crate) fn process(exec: &Exec, container: Option<Process>) -> Result<Process
     if let Some(profile) = &exec.apparmor {
         process.apparmor_profile.clone_from(profile);
     }
-    process.no_new_privileges |= exec.no_new_privs;
+    if let Some(label) = &exec.process_label {
+        process.selinux_label.clone_from(label);
+    }
+    if let Some(no_new_privs) = exec.no_new_privs {
+        process.no_new_privileges = no_new_privs;
+    }
     if !exec.capabilities.is_empty() {
         add_capabilities(process.capabilities.get_or_insert_default(), &exec.capabilities);
     }
@@ -64,9 +69,13 @@ mod tests {
             env: vec!["B=2".into()],
             user: Some((7, None)),
             capabilities: vec!["CAP_NET_RAW".into()],
+            process_label: Some("label".into()),
+            no_new_privs: Some(false),
             ..Exec::default()
         };
+        let base = Process { no_new_privileges: true, ..base };
         let made = process(&exec, Some(base)).unwrap();
+        assert_eq!((made.selinux_label.as_str(), made.no_new_privileges), ("label", false));
         assert_eq!((made.args, made.cwd.as_str(), made.terminal), (vec!["sh".to_owned()], "/srv", false));
         assert_eq!(made.env, ["A=1", "B=2"]);
         assert_eq!(made.user.uid, 7);

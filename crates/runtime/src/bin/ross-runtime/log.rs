@@ -43,10 +43,12 @@ impl Log {
 
     /// Logs the failure of the command and says it; returns the exit code.
     pub(crate) fn fail(&self, message: &str, code: u8) -> u8 {
-        if self.file.is_some() {
+        if self.file.is_some() || self.format == LogFormat::Json {
             self.write("error", message);
         }
-        let _ = writeln!(std::io::stderr(), "ross-runtime: {message}");
+        if self.file.is_some() || self.format == LogFormat::Text {
+            let _ = writeln!(std::io::stderr(), "ross-runtime: {message}");
+        }
         code
     }
 

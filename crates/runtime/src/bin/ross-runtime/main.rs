@@ -7,12 +7,14 @@
 
 mod arguments;
 mod commands;
-mod console;
+mod events;
 mod exec_process;
 mod foreground;
 mod log;
+mod processes;
 mod protect;
 mod render;
+mod socket;
 
 #[cfg(not(test))]
 ross_sys::entry!(run);
@@ -29,13 +31,14 @@ fn run() -> u8 {
     if ross_sys::entry::prepare().is_err() {
         return 1;
     }
-    let (global, command) = match arguments::parse(std::env::args_os().skip(1)) {
-        Ok(parsed) => parsed,
-        Err(error) => return log::Log::stderr_only().fail(&error, 1),
-    };
+    let (global, command) = arguments::parse(std::env::args_os().skip(1));
     let log = match log::Log::open(&global) {
         Ok(log) => log,
         Err(error) => return log::Log::stderr_only().fail(&error, 1),
+    };
+    let command = match command {
+        Ok(command) => command,
+        Err((error, code)) => return log.fail(&error, code),
     };
     let code_of_failure = command.code_of_failure();
     match commands::run(&global, command, &log) {

@@ -37,6 +37,17 @@ pub(crate) fn now() -> String {
     ross_runtime::rfc3339(since)
 }
 
+/// The name of a user, or `#` and the number of one without a name.
+pub(crate) fn user_name(uid: u32) -> String {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| format!("#{uid}"))
+}
+
 /// Containers as runc's table.
 pub(crate) fn table(states: &[State]) -> String {
     let mut rows = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned)];
@@ -61,6 +72,12 @@ pub(crate) fn table(states: &[State]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn users() {
+        assert_eq!(super::user_name(0), "root");
+        assert_eq!(super::user_name(4_000_000_000), "#4000000000");
+    }
+
     #[test]
     fn signals() {
         let check = |text, number| assert_eq!(super::signal(text), number, "{text}");
