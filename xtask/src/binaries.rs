@@ -41,10 +41,10 @@ pub fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
-/// Runs cargo in the workspace, with these rustflags for the target (not for build scripts).
-pub fn cargo(args: &[&str], rustflags: &str) -> Result<()> {
+/// Cargo, in the workspace.
+pub fn cargo_command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args).current_dir(workspace());
+    command.current_dir(workspace());
     // Set by the cargo that runs xtask; build scripts that watch them would build everything anew.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -52,6 +52,13 @@ pub fn cargo(args: &[&str], rustflags: &str) -> Result<()> {
             command.env_remove(&name);
         }
     }
+    command
+}
+
+/// Runs cargo in the workspace, with these rustflags for the target (not for build scripts).
+pub fn cargo(args: &[&str], rustflags: &str) -> Result<()> {
+    let mut command = cargo_command();
+    command.args(args);
     if !rustflags.is_empty() {
         command.env("RUSTFLAGS", rustflags);
     }

@@ -1,11 +1,12 @@
 //! `cargo xtask test`: unit tests, the crates' own integration tests, and the end-to-end suites, on the host in
-//! namespaces of their own, and the suites again in the test machine.
+//! namespaces of their own; then in test machines the suites again, and the tests that want all of a kernel.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::vm::Guard;
 use crate::{binaries, host, isolate};
@@ -13,18 +14,21 @@ use crate::{binaries, host, isolate};
 /// Test machines at the same time, each with a part of the cases. Emulation keeps one core busy per machine.
 const MACHINES: usize = 2;
 
+/// Integration tests of ross-runtime about cgroup controllers, which a host may lack, with their options. In the test
+/// machine nothing may be missing.
+const CONTROLLER_TESTS: [(&str, &str); 2] = [("cgroup", ""), ("command_line", "--ignored")];
+
 /// `cargo xtask test [host|vm] [FILTER]...`: both places without a word.
 pub fn run(args: &[String]) -> Result<ExitCode> {
     host::require(&[host::BUSYBOX, host::NFT, host::IP, host::REGISTRY])?;
     let (place, filters) = match args.first().map(String::as_str) {
-        Some("host" | "vm") => (args.first().map(String::as_str), &args[1..]),
+        Some(place @ ("host" | "vm")) => (Some(place), &args[1..]),
         _ => (None, args),
     };
     let mut failed = Vec::new();
-    if place.is_none()
-        && filters.is_empty()
-        && binaries::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"], "").is_err()
-    {
+    let skipped = binaries::target_dir().join("skipped-tests.txt");
+    let _ = fs::remove_file(&skipped);
+    if place.is_none() && filters.is_empty() && !cargo_tests(&skipped)? {
         failed.push("cargo test");
     }
     let bin = binaries::build()?.dir;
@@ -39,9 +43,13 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
     }
     if place != Some("host") {
         println!("\n== in test machines: a stock kernel, pure cgroup v2");
-        if !in_machines(&suites, &bin, filters)? {
+        let more = if filters.is_empty() { controller_tests()? } else { Vec::new() };
+        if !in_machines(&suites, &bin, filters, &more)? {
             failed.push("the test machines");
         }
+    }
+    if let Ok(list) = fs::read_to_string(&skipped) {
+        println!("\nskipped by cargo test on this host, run in the test machine:\n{}", list.trim_end());
     }
     if failed.is_empty() {
         println!("\nall green");
@@ -51,17 +59,51 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Runs the suites spread over test machines; whether all of them were green. What they say is printed in turn.
-fn in_machines(suites: &Path, bin: &Path, filters: &[String]) -> Result<bool> {
+/// Whether all tests of all crates are green; those that cannot run here write a line each to `skipped`.
+fn cargo_tests(skipped: &Path) -> Result<bool> {
+    let mut test = binaries::cargo_command();
+    test.args(["test", "--workspace", "--locked", "--no-fail-fast"]).env("ROSS_SKIPPED", skipped);
+    Ok(test.status().context("run cargo test")?.success())
+}
+
+/// The programs of [`CONTROLLER_TESTS`] with their options. Source: cargo's JSON messages, compiler-artifact.
+fn controller_tests() -> Result<Vec<String>> {
+    let mut build = binaries::cargo_command();
+    build.args(["test", "--workspace", "--locked", "--no-run", "--message-format=json-render-diagnostics"]);
+    let output = build.stderr(Stdio::inherit()).output().context("run cargo test --no-run")?;
+    if !output.status.success() {
+        bail!("cargo test --no-run failed");
+    }
+    let mut programs = Vec::new();
+    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let message: Value = serde_json::from_slice(line).context("a message of cargo")?;
+        let ours = message["package_id"].as_str().is_some_and(|package| package.contains("/crates/runtime#"));
+        let Some(program) = message["executable"].as_str().filter(|_| ours) else { continue };
+        let found = CONTROLLER_TESTS.iter().find(|(name, _)| message["target"]["name"] == *name);
+        programs.extend(found.map(|(_, options)| format!("{program} {options}")));
+    }
+    if programs.len() != CONTROLLER_TESTS.len() {
+        bail!("cargo names {programs:?} for {CONTROLLER_TESTS:?}");
+    }
+    Ok(programs)
+}
+
+/// Spreads the suites and `more` over test machines; whether all of them were green. What
+/// they say is printed in turn.
+fn in_machines(suites: &Path, bin: &Path, filters: &[String], more: &[String]) -> Result<bool> {
     let own = std::env::current_exe().context("own path")?;
     let mut machines = Vec::new();
     for seat in 1..=MACHINES {
-        let script = format!(
-            "{} --bin {} --part {seat}/{MACHINES} {}",
+        let mut script = "green=0".to_owned();
+        for program in more.iter().skip(seat - 1).step_by(MACHINES) {
+            script.push_str(&format!("; echo {program}; {program} || green=1"));
+        }
+        script.push_str(&format!(
+            "; {} --bin {} --part {seat}/{MACHINES} {} || green=1; exit $green",
             suites.display(),
             bin.display(),
             filters.join(" ")
-        );
+        ));
         let path = binaries::target_dir().join(format!("tests-in-machine-{seat}.log"));
         let log = File::create(&path).with_context(|| format!("create {}", path.display()))?;
         let mut machine = Command::new(&own);

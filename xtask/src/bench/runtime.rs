@@ -29,7 +29,7 @@ pub fn measure(place: &Place) -> Result<String> {
         let Some(program) = program else { continue };
         contenders.push(contender(place, &bundle, name, program, options));
     }
-    let measured = compare(contenders, place.samples.max(50));
+    let measured = compare(contenders, place.samples * 4);
     Ok(report::table("`run` of `true`, the bundle of `runc spec`", &measured, "ross-runtime"))
 }
 
