@@ -29,7 +29,9 @@ struct Linux {
     cgroup: CgroupFeatures,
     seccomp: SeccompFeatures,
     apparmor: Enabled,
+    selinux: Enabled,
     mount_extensions: MountExtensions,
+    net_devices: Enabled,
 }
 
 #[derive(Debug, Serialize)]
@@ -176,7 +178,9 @@ pub fn features() -> Features {
                 supported_flags: flags,
             },
             apparmor: Enabled { enabled: true },
+            selinux: Enabled { enabled: true },
             mount_extensions: MountExtensions { idmap: Enabled { enabled: true } },
+            net_devices: Enabled { enabled: true },
         },
         annotations: BTreeMap::from([("dev.ross.runtime.version", env!("CARGO_PKG_VERSION"))]),
         potentially_unsafe_config_annotations: &[],

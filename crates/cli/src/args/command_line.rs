@@ -77,9 +77,9 @@ pub enum Command {
     Images(ImageListArgs),
     /// Fetch an image from a registry
     Pull(PullArgs),
-    /// Send an image to a registry
+    /// Send an image to a registry (not yet)
     Push(PushArgs),
-    /// Build an image from a Dockerfile
+    /// Build an image from a Dockerfile (not yet)
     Build(BuildArgs),
     /// Remove images
     Rmi(ImageRemoveArgs),
@@ -87,7 +87,7 @@ pub enum Command {
     Tag(TagArgs),
     /// Load images from an archive
     Load(LoadArgs),
-    /// Search a registry for images
+    /// Search a registry for images (not yet)
     Search(SearchArgs),
     /// Containers, in the long form
     Container(ContainerArgs),

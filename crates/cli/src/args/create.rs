@@ -106,7 +106,7 @@ pub struct OptionArgs {
     /// Program that gets the command as arguments; "" for none
     #[arg(long, value_name = "PROGRAM", allow_hyphen_values = true, help_heading = "Process")]
     pub entrypoint: Option<String>,
-    /// A small init as PID 1 that reaps and forwards signals
+    /// A small init as PID 1 that reaps and forwards signals (not yet)
     #[arg(long, help_heading = "Process")]
     pub init: bool,
     #[command(flatten)]
@@ -136,7 +136,7 @@ pub enum PullPolicy {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkArgs {
-    /// bridge, none, host, container:NAME, or a network's name
+    /// bridge, none, host or container:NAME
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
     pub network: Option<String>,
     /// Further name of it on its network

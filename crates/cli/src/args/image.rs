@@ -21,16 +21,16 @@ pub enum ImageCommand {
     Inspect(ImagesArg),
     /// Fetch an image from a registry
     Pull(PullArgs),
-    /// Send an image to a registry
+    /// Send an image to a registry (not yet)
     Push(PushArgs),
-    /// Build an image from a Dockerfile
+    /// Build an image from a Dockerfile (not yet)
     Build(BuildArgs),
     /// Remove images
     #[command(visible_alias = "rm")]
     Remove(ImageRemoveArgs),
     /// Give an image another name
     Tag(TagArgs),
-    /// Search a registry for images
+    /// Search a registry for images (not yet)
     Search(SearchArgs),
     /// Load images from an archive
     Load(LoadArgs),
