@@ -33,6 +33,8 @@ const PEERS: &[&str] = &[
     "conmon",
     "golang-github-containers-common",
     "iptables",
+    // dockerd wants its parser where the kernel has AppArmor, as the test machine has.
+    "apparmor",
 ];
 
 /// Cgroups that containerd, docker and podman make above those of their containers.
