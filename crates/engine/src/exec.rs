@@ -1,7 +1,6 @@
 //! Further processes in containers: prepared, started once, remembered until their container is removed.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -288,10 +287,9 @@ async fn run(
     start: ExecStart,
 ) -> Result<(i32, Option<AttachSession>)> {
     let process = {
-        let (bundle, rootfs) =
-            (context.paths.state_of(&view.id).join("config.json"), context.paths.rootfs(&view.id));
+        let (context, id) = (context.clone(), view.id.clone());
         let (config, groups) = (exec.config.clone(), view.config.group_add.clone());
-        blocking(move || process_json(&bundle, &rootfs, &config, &groups)).await?
+        blocking(move || process_json(&context, &id, &config, &groups)).await?
     };
     let config = &exec.config;
     let attach =
@@ -315,8 +313,14 @@ async fn run(
     Ok((pid, Some(AttachSession::over(stream, Some(exec.clone())))))
 }
 
-fn process_json(bundle: &Path, rootfs: &Path, config: &ExecConfig, groups: &[String]) -> Result<String> {
-    let bytes = std::fs::read(bundle).map_err(|error| EngineError::io("read", bundle, error))?;
+fn process_json(
+    context: &Context,
+    container: &ContainerId,
+    config: &ExecConfig,
+    groups: &[String],
+) -> Result<String> {
+    let bundle = context.paths.state_of(container).join("config.json");
+    let bytes = std::fs::read(&bundle).map_err(|error| EngineError::io("read", &bundle, error))?;
     let spec = Spec::parse(&bytes).map_err(|error| {
         EngineError::new(
             ErrorKind::DataLoss,
@@ -325,8 +329,9 @@ fn process_json(bundle: &Path, rootfs: &Path, config: &ExecConfig, groups: &[Str
         )
         .caused_by(error)
     })?;
+    let root = RootFd::open(&context.paths.rootfs(container))?;
     let main: Process = spec.process.unwrap_or_default();
-    let process = exec_process(main, config, &RootFd::open(rootfs)?, groups)?;
+    let process = exec_process(main, config, &context.host, &root, groups)?;
     serde_json::to_string(&process)
         .map_err(|error| EngineError::internal("exec", "write its specification").caused_by(error))
 }

@@ -9,6 +9,7 @@ use crate::harness::{Bed, Case};
 pub const CASES: &[Case] = &[
     Case { name: "lifecycle/create-start-stop-remove", needs: &[], run: states },
     Case { name: "lifecycle/stop-and-kill", needs: &[], run: stop_and_kill },
+    Case { name: "lifecycle/kill-has-ended-it", needs: &[], run: kill_has_ended_it },
     Case { name: "lifecycle/wait", needs: &[], run: wait },
     Case { name: "lifecycle/restart-pause-rename", needs: &[], run: restart_pause_rename },
     Case { name: "lifecycle/logs", needs: &[], run: logs },
@@ -74,6 +75,36 @@ fn stop_and_kill(bed: &mut Bed) -> Result<()> {
     bed.ross(&["wait", &name])?.ok()?.prints("137")?;
     bed.ross(&["kill", "-s", "NONSENSE", &name])?.complains(&["NONSENSE"])?;
     bed.ross(&["rm", &name])?.ok()?;
+    Ok(())
+}
+
+fn kill_has_ended_it(bed: &mut Bed) -> Result<()> {
+    let name = bed.name("killed");
+    let sleep = ["--name", &name, "busybox", "sleep", "1000"];
+    for extra in [&[][..], &["--restart", "always"]] {
+        for _ in 0..5 {
+            bed.ross(&[&["run", "-d"], extra, &sleep].concat())?.ok()?;
+            // A start finds nothing that still runs, and is not lost in the end of what was killed.
+            bed.ross(&["kill", &name])?.ok()?;
+            bed.ross(&["start", &name])?.ok()?;
+            bed.ross(&["exec", &name, "true"])?.ok()?;
+            // Neither does a removal; frozen or not, and whatever its restart policy.
+            bed.ross(&["pause", &name])?.ok()?;
+            bed.ross(&["kill", "-s", "9", &name])?.ok()?;
+            bed.ross(&["rm", &name])?.ok()?;
+        }
+    }
+    // One that goes when it ends is gone: its name is free.
+    for _ in 0..5 {
+        bed.ross(&[&["run", "-d", "--rm"], &sleep[..]].concat())?.ok()?;
+        bed.ross(&["kill", &name])?.ok()?;
+    }
+    bed.ross(&["inspect", &name])?.complains(&[&name])?;
+    // Other signals are sent and no more.
+    bed.ross(&[&["run", "-d"], &sleep[..]].concat())?.ok()?;
+    bed.ross(&["kill", "-s", "USR1", &name])?.ok()?;
+    bed.ross(&["exec", &name, "true"])?.ok()?;
+    bed.ross(&["rm", "-f", &name])?.ok()?;
     Ok(())
 }
 

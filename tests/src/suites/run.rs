@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 
-use crate::harness::{Bed, Case};
+use crate::harness::{Bed, Case, Output};
 
 pub const CASES: &[Case] = &[
     Case { name: "run/shows-output-on-both-streams", needs: &[], run: output },
@@ -16,6 +16,7 @@ pub const CASES: &[Case] = &[
     Case { name: "run/named-volume-outlives-container", needs: &[], run: volume },
     Case { name: "run/read-only-and-tmpfs", needs: &[], run: read_only },
     Case { name: "run/namespaces-are-private", needs: &[], run: namespaces },
+    Case { name: "run/groups", needs: &[], run: groups },
     Case { name: "run/capabilities", needs: &[], run: capabilities },
     Case { name: "run/seccomp", needs: &[], run: seccomp },
     Case { name: "run/system-paths-are-masked", needs: &[], run: masked },
@@ -161,6 +162,24 @@ fn namespaces(bed: &mut Bed) -> Result<()> {
     Ok(())
 }
 
+fn groups(bed: &mut Bed) -> Result<()> {
+    let name = bed.name("groups");
+    let show = ["grep", "Groups:", "/proc/self/status"];
+    let groups = |out: &Output, expected: &str| -> Result<()> {
+        let have: Vec<&str> = out.stdout.split_whitespace().skip(1).collect();
+        ensure!(have.join(" ") == expected, "groups are {have:?} instead of {expected}");
+        Ok(())
+    };
+    // Were the primary group missing, a set-group-id program could shed it: CVE-2022-36109.
+    let main = ["run", "--rm", "-u", "7:8", "--group-add", "9", "busybox"];
+    groups(&bed.ross(&[&main[..], &show].concat())?.ok()?, "8 9")?;
+    bed.ross(&["run", "-d", "--name", &name, "-u", "7:8", "busybox", "sleep", "1000"])?.ok()?;
+    groups(&bed.ross(&[&["exec", &name], &show[..]].concat())?.ok()?, "8")?;
+    groups(&bed.ross(&[&["exec", "-u", "7:11", &name], &show[..]].concat())?.ok()?, "11")?;
+    bed.ross(&["rm", "-f", &name])?.ok()?;
+    Ok(())
+}
+
 fn capabilities(bed: &mut Bed) -> Result<()> {
     let show = ["busybox", "grep", "-E", "^Cap(Inh|Eff|Bnd)", "/proc/self/status"];
     // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, SETFCAP.
@@ -175,6 +194,12 @@ fn capabilities(bed: &mut Bed) -> Result<()> {
     bed.ross(&["run", "--rm", "--cap-add", "NONSENSE", "busybox", "true"])?
         .exits(125)?
         .complains(&["NONSENSE"])?;
+    // All of them are those that the daemon has: here, those of the one that runs it.
+    let status = fs::read_to_string("/proc/self/status")?;
+    let all = status.lines().find(|line| line.starts_with("CapBnd:")).unwrap_or("no CapBnd");
+    for extra in ["--cap-add=ALL", "--privileged"] {
+        bed.ross(&[&["run", "--rm", extra], &show[..]].concat())?.ok()?.says(all)?;
+    }
     let nnp = [
         "run",
         "--rm",

@@ -216,7 +216,12 @@ impl Actor {
                 let _ = reply.send(self.stop(signal, keep).await);
             }
             Command::Kill { signal, reply } => {
-                let _ = reply.send(self.kill(signal).await);
+                let (result, flow) = match self.kill(signal).await {
+                    Ok(flow) => (Ok(()), flow),
+                    Err(error) => (Err(error), Flow::GoOn),
+                };
+                let _ = reply.send(result);
+                return flow;
             }
             Command::Pause(reply) => {
                 let _ = reply.send(self.pause().await);

@@ -46,23 +46,27 @@ impl Actor {
         }
         // What removes it is the removal that is under way; when that gives up, it goes as it would have gone.
         self.keep = true;
-        let ended = self.kill_and_see().await;
+        let ended = match self.send(Signal::KILL).await {
+            Ok(()) => self.see_end(LEAVE, "remove").await,
+            Err(error) => Err(error),
+        };
         self.keep &= ended.is_ok();
         ended
     }
 
-    async fn kill_and_see(&mut self) -> Result<Flow> {
-        self.send(Signal::KILL).await?;
+    /// Sees the end of what was sent KILL, and all that follows from it; `purpose` is what cannot be done when it does
+    /// not end `within` that time.
+    pub(super) async fn see_end(&mut self, within: Duration, purpose: &str) -> Result<Flow> {
         let Some(mut exit) = self.exit.take() else { return Ok(Flow::GoOn) };
-        match tokio::time::timeout(LEAVE, &mut exit).await {
+        match tokio::time::timeout(within, &mut exit).await {
             Ok(told) => Ok(self.exit_told(told.ok()).await),
             Err(_) => {
                 // A process in an uninterruptible wait, on a dead network file system, say.
                 self.exit = Some(exit);
                 let text = format!(
-                    "cannot remove container \"{}\": it was killed, and its processes are not gone after {} s",
+                    "cannot {purpose} container \"{}\": it was sent KILL, and its processes are not gone after {} s",
                     self.row.name,
-                    LEAVE.as_secs()
+                    within.as_secs()
                 );
                 Err(self.refuse(text))
             }

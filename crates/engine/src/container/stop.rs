@@ -1,13 +1,18 @@
 //! Signals, freezing, renaming, attaching: commands to a container that exists.
 
+use std::time::Duration;
+
 use ross_shim::client::ShimClient;
 use ross_types::ContainerName;
 
-use super::actor::Actor;
+use super::actor::{Actor, Flow};
 use crate::attach::{AttachSession, PendingAttach, shim_size};
 use crate::db::Durability;
 use crate::error::{EngineError, Result};
 use crate::model::{AttachOptions, ContainerState, Signal, TerminalSize};
+
+/// How long a container that was killed may take to be gone; Docker's bound.
+const GONE: Duration = Duration::from_secs(10);
 
 impl Actor {
     /// The first half of a stop. False when it does not run.
@@ -33,7 +38,8 @@ impl Actor {
         }
     }
 
-    pub(super) async fn kill(&mut self, signal: Signal) -> Result<()> {
+    /// Sends a signal. After KILL nothing of it runs any more: whoever killed it may start or remove it at once.
+    pub(super) async fn kill(&mut self, signal: Signal) -> Result<Flow> {
         if !self.state().is_running() {
             let text =
                 format!("cannot kill container: {}: container {} is not running", self.row.name, self.row.id);
@@ -44,7 +50,7 @@ impl Actor {
         }
         self.send(signal).await?;
         self.tell("kill", &[("signal", signal.number().to_string())]);
-        Ok(())
+        if signal == Signal::KILL { self.see_end(GONE, "kill").await } else { Ok(Flow::GoOn) }
     }
 
     /// Remembers that somebody wants it to end.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use crate::error::{EngineError, Result};
 use crate::host::Host;
 use crate::model::{ContainerConfig, MountKind, NamespaceMode, NetworkMode, RestartPolicy};
-use crate::spec::{check_capability, check_device_rule, check_profile, rlimit_name};
+use crate::spec::{check_added, check_capability, check_device_rule, check_profile, rlimit_name};
 
 /// Docker's: less than this cannot hold a process.
 const MIN_MEMORY: u64 = 6 << 20;
@@ -20,7 +20,7 @@ pub(super) fn validate(config: &ContainerConfig, host: &Host) -> Result<Vec<Stri
     mounts(config)?;
     network(config)?;
     resources(config, host)?;
-    security(config)?;
+    security(config, host)?;
     log(config)?;
     not_yet(config)?;
     if config.auto_remove && config.restart != RestartPolicy::No {
@@ -277,11 +277,12 @@ fn resources(config: &ContainerConfig, host: &Host) -> Result<()> {
     Ok(())
 }
 
-fn security(config: &ContainerConfig) -> Result<()> {
+fn security(config: &ContainerConfig, host: &Host) -> Result<()> {
     let security = &config.security;
     for name in security.cap_add.iter().chain(&security.cap_drop) {
         check_capability(name)?;
     }
+    check_added(&security.cap_add, host)?;
     if let crate::model::SeccompProfile::Json(text) = &security.seccomp {
         check_profile(text)?;
     }

@@ -73,10 +73,10 @@ impl Engine {
         .await
     }
 
-    /// Sends a signal to its main process.
+    /// Sends a signal to its main process; after KILL, waits until it has ended.
     ///
     /// # Errors
-    /// When it does not run.
+    /// When it does not run, or is not gone 10 s after KILL.
     pub async fn kill(&self, container: &str, signal: Signal) -> Result<()> {
         self.find(container)?.call(|reply| Command::Kill { signal, reply }).await
     }

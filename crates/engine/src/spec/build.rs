@@ -47,7 +47,7 @@ pub(crate) struct NameFiles {
 pub(crate) fn build(input: &SpecInput<'_>) -> Result<Spec> {
     let config = input.config;
     let mut spec = default_spec();
-    let caps = capabilities::granted(&config.security);
+    let caps = capabilities::granted(&config.security, input.host)?;
     let root = spec.root.get_or_insert_default();
     root.path = utf8(input.rootfs)?;
     root.readonly = config.security.read_only_rootfs;

@@ -13,7 +13,7 @@ mod seccomp;
 mod user;
 
 pub(crate) use build::{NameFiles, SpecInput, build, cgroup_path};
-pub(crate) use capabilities::check_capability;
+pub(crate) use capabilities::{check_added, check_capability};
 pub(crate) use devices::check_device_rule;
 pub(crate) use limits::rlimit_name;
 pub(crate) use process::exec_process;

@@ -50,6 +50,7 @@ pub(super) fn main_process(
 pub(crate) fn exec_process(
     main: Process,
     exec: &ExecConfig,
+    host: &Host,
     root: &RootFd,
     group_add: &[String],
 ) -> Result<Process> {
@@ -68,7 +69,7 @@ pub(crate) fn exec_process(
         process.cwd.clone_from(&exec.working_dir);
     }
     if exec.privileged {
-        process.capabilities = Some(granted(&capabilities::all()));
+        process.capabilities = Some(granted(&capabilities::all(host)));
     }
     Ok(process)
 }

@@ -10,6 +10,7 @@ use crate::rootfs::RootFd;
 pub(super) struct Identity {
     pub(super) uid: u32,
     pub(super) gid: u32,
+    /// Supplementary ones; `gid` is the first.
     pub(super) groups: Vec<u32>,
     pub(super) home: String,
 }
@@ -90,6 +91,9 @@ fn find(passwd: &str, group: &str, user: &str, group_add: &[String]) -> Result<I
     for name in group_add {
         identity.groups.push(group_number(group, name)?);
     }
+    // A set-group-id program replaces the effective group: were the primary group not among the supplementary ones,
+    // what is refused to its members would be granted after that (CVE-2022-36109).
+    identity.groups.insert(0, identity.gid);
     let mut seen = std::collections::HashSet::new();
     identity.groups.retain(|gid| seen.insert(*gid));
     Ok(identity)
@@ -110,18 +114,19 @@ mod tests {
             let expected = Identity { uid, gid, groups: groups.to_vec(), home: home.into() };
             assert_eq!(find(PASSWD, GROUP, user, &add).unwrap(), expected, "{user}");
         };
-        check("", &[], 0, 0, &[10], "/root");
-        check("root", &[], 0, 0, &[10], "/root");
-        check("0", &[], 0, 0, &[10], "/root");
-        check("www", &[], 33, 34, &[10, 4], "/var/www");
-        check("33", &[], 33, 34, &[10, 4], "/var/www");
-        check("www:adm", &[], 33, 4, &[], "/var/www");
-        check("www:99", &[], 33, 99, &[], "/var/www");
-        check("4321", &[], 4321, 0, &[], "/");
-        check("4321:8", &["wheel", "8"], 4321, 8, &[10, 8], "/");
-        check("1000", &[], 5, 6, &[], "/odd");
-        check("nohome", &[], 77, 78, &[], "/");
-        check(":adm", &[], 0, 4, &[], "/root");
+        check("", &[], 0, 0, &[0, 10], "/root");
+        check("root", &[], 0, 0, &[0, 10], "/root");
+        check("0", &[], 0, 0, &[0, 10], "/root");
+        check("www", &[], 33, 34, &[34, 10, 4], "/var/www");
+        check("33", &[], 33, 34, &[34, 10, 4], "/var/www");
+        check("www:adm", &[], 33, 4, &[4], "/var/www");
+        check("www:99", &[], 33, 99, &[99], "/var/www");
+        check("4321", &[], 4321, 0, &[0], "/");
+        check("4321:8", &["wheel", "8"], 4321, 8, &[8, 10], "/");
+        check("4321:8", &["wheel", "adm"], 4321, 8, &[8, 10, 4], "/");
+        check("1000", &[], 5, 6, &[6], "/odd");
+        check("nohome", &[], 77, 78, &[78], "/");
+        check(":adm", &[], 0, 4, &[4], "/root");
         let bare = find("", "", "", &[]).unwrap();
         assert_eq!((bare.uid, bare.gid, bare.home.as_str()), (0, 0, "/root"));
     }
