@@ -160,7 +160,11 @@ async fn hostile_and_broken() {
     };
     check(b"neither this nor that".repeat(100), ErrorKind::DataLoss, "cannot be read as a tar archive").await;
     check(archive(&[], &[]), ErrorKind::InvalidArgument, "neither an OCI layout").await;
-    check(archive(&good, &[])[..3000].to_vec(), ErrorKind::DataLoss, "cannot be read as a tar archive").await;
+    // In the first member's content, and in the header of the second.
+    for end in [512 + 10, 1024 + 10] {
+        let cut = archive(&good, &[])[..end].to_vec();
+        check(cut, ErrorKind::DataLoss, "cannot be read as a tar archive").await;
+    }
     let packed = Packing::Gzip.pack(&archive(&good, &[]));
     check(packed[..packed.len() / 2].to_vec(), ErrorKind::DataLoss, "cannot be read as a tar archive").await;
     check(replaced("index.json", b"{"), ErrorKind::DataLoss, "malformed").await;
