@@ -111,7 +111,7 @@ fn malformed(add: &mut Add<'_>) {
     let good = || archive(&[Entry::dir("d"), Entry::file("d/f", vec![b'x'; 5000])]);
     add("cut in data", "ends in the middle", good()[..3000].to_vec());
     add("cut in a header", "ends in the middle", good()[..700].to_vec());
-    add("cut in padding", "ends in the middle", good()[..512 + 512 + 5001].to_vec());
+    add("cut in the last byte of data", "ends in the middle", good()[..512 + 512 + 4999].to_vec());
     add("garbage after the end", "after the end", [good(), b"more".to_vec()].concat());
     let mut broken = good();
     broken[0] ^= 1;

@@ -47,6 +47,21 @@ pub struct LayerRecord {
     pub key: String,
 }
 
+impl ImageRecord {
+    /// Takes over how `known`, a record of the same image, came here: its manifest and the blobs of its layers. Where
+    /// the layers are on disk stays as it is.
+    pub(crate) fn keep_blobs_of(&mut self, known: Self) {
+        self.manifest = known.manifest;
+        self.media_type = known.media_type;
+        self.size = known.size;
+        // The id is the digest of a configuration that lists the layers, so these are the same ones.
+        for (own, known) in self.layers.iter_mut().zip(known.layers) {
+            own.blob = known.blob;
+            own.size = known.size;
+        }
+    }
+}
+
 /// A store of image records and tags. Calls may block on a disk; each is atomic and durable when it returns.
 pub trait ImageRecords: Send + Sync + Debug {
     /// Adds the image, or replaces the one with this id; its references stay as they are.

@@ -83,11 +83,12 @@ impl<R: BufRead> Archive<R> {
         self.offset
     }
 
-    /// The next member, or the end of the archive, which is reached only when nothing but zeros follows.
+    /// The next member, or the end of the archive, which is reached only when nothing but zeros follows: two blocks
+    /// of them, or fewer, or not even the padding of the last entry.
     pub(crate) fn next(&mut self) -> Result<Option<Member>> {
-        self.skip(self.remaining + self.padding)?;
+        self.skip(self.remaining)?;
         self.remaining = 0;
-        self.padding = 0;
+        self.skip_padding()?;
         let mut extensions = Extensions::default();
         loop {
             let mut header = Header::new_old();
@@ -264,8 +265,7 @@ impl<R: BufRead> Archive<R> {
             let len = piece.len();
             self.consume(len);
         }
-        self.skip(self.padding)?;
-        self.padding = 0;
+        self.skip_padding()?;
         Ok(bytes)
     }
 
@@ -286,18 +286,31 @@ impl<R: BufRead> Archive<R> {
         Ok(true)
     }
 
-    fn skip(&mut self, mut len: u64) -> Result<()> {
-        while len > 0 {
+    fn skip(&mut self, len: u64) -> Result<()> {
+        if self.skip_at_most(len)? == len { Ok(()) } else { Err(ArchiveFlaw::Truncated) }
+    }
+
+    /// Skips up to the next block. Some writers (umoci) leave out the padding of the last entry; a stream that ends
+    /// inside it ends the archive, as for Go's reader, and the next block is then found missing.
+    fn skip_padding(&mut self) -> Result<()> {
+        let padding = std::mem::take(&mut self.padding);
+        self.skip_at_most(padding).map(drop)
+    }
+
+    /// Skips `len` bytes, or all there are; says how many those were.
+    fn skip_at_most(&mut self, len: u64) -> Result<u64> {
+        let mut rest = len;
+        while rest > 0 {
             let available = fill(&mut self.source)?.len();
             if available == 0 {
-                return Err(ArchiveFlaw::Truncated);
+                break;
             }
-            let step = usize::try_from(len).map_or(available, |len| len.min(available));
+            let step = usize::try_from(rest).map_or(available, |rest| rest.min(available));
             self.source.consume(step);
             self.offset += step as u64;
-            len -= step as u64;
+            rest -= step as u64;
         }
-        Ok(())
+        Ok(len - rest)
     }
 
     fn expect_zeros_to_end(&mut self) -> Result<()> {
@@ -406,6 +419,77 @@ mod tests {
     fn with_checksum(block: &mut [u8]) {
         let block: &mut [u8; BLOCK] = block.try_into().unwrap();
         *block = rootfs_fixtures::checksummed(*block);
+    }
+
+    /// One block of a header, for `size` bytes of data.
+    fn header(kind: u8, name: &str, size: u64) -> Vec<u8> {
+        let mut header = Header::new_ustar();
+        header.set_path(name).unwrap();
+        header.set_entry_type(tar::EntryType::new(kind));
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(size);
+        header.set_cksum();
+        header.as_bytes().to_vec()
+    }
+
+    /// The number of members, each of which is skipped as a whole or, with `read`, read first.
+    fn count(data: &[u8], read: bool) -> Result<usize> {
+        // A reader that hands out little at a time, as those of layers do at the end of a chunk.
+        let mut archive = Archive::new(std::io::BufReader::with_capacity(100, data));
+        let mut members = 0;
+        while archive.next()?.is_some() {
+            members += 1;
+            let mut len = if read { archive.data()?.len() } else { 0 };
+            while len > 0 {
+                archive.consume(len);
+                len = archive.data()?.len();
+            }
+        }
+        assert!(archive.next()?.is_none(), "the end stays the end");
+        Ok(members)
+    }
+
+    #[test]
+    fn ends_inside_the_last_padding() {
+        let mut two = header(b'0', "one", 600);
+        two.extend([b'1'; 600]);
+        two.resize(3 * BLOCK, 0);
+        two.extend(header(b'0', "two", 600));
+        two.extend([b'2'; 600]);
+        two.resize(6 * BLOCK, 0);
+        let content = 4 * BLOCK + 600;
+        let check = |end: usize, expected: std::result::Result<usize, &str>| {
+            for read in [false, true] {
+                let found = count(&two[..end], read).map_err(|flaw| flaw.to_string());
+                assert_eq!(found, expected.map_err(str::to_owned), "the first {end} bytes, read: {read}");
+            }
+        };
+        let truncated = Err("the stream ends in the middle of an entry");
+        check(two.len(), Ok(2));
+        check(two.len() - 1, Ok(2));
+        check(content + 1, Ok(2));
+        check(content, Ok(2));
+        check(content - 1, truncated);
+        check(4 * BLOCK, truncated);
+        check(4 * BLOCK - 1, truncated);
+        check(3 * BLOCK, Ok(1));
+        check(3 * BLOCK - 1, Ok(1));
+    }
+
+    #[test]
+    fn an_extension_describes_a_member_that_must_follow() {
+        let check = |kind, data: &[u8], expected: std::result::Result<usize, &str>| {
+            let mut tar = header(kind, "extension", data.len() as u64);
+            tar.extend(data);
+            let found = count(&tar, true).map_err(|flaw| flaw.to_string());
+            assert_eq!(found, expected.map_err(str::to_owned), "{}", char::from(kind));
+        };
+        check(b'g', b"9 path=a\n", Ok(0));
+        check(b'x', b"9 path=a\n", Err("a extended header without an entry after it"));
+        check(b'L', b"name\0", Err("a long name header without an entry after it"));
     }
 
     proptest! {

@@ -32,6 +32,9 @@ pub(crate) async fn load(
         Err(error) => Err(error),
     };
     // Never settled: what no image came to use goes. An error of the receiver says that it has.
+    if loaded.is_ok() {
+        lease.remove_surplus();
+    }
     drop(lease);
     let _ = released.await;
     let loaded = loaded?;

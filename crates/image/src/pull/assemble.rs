@@ -126,8 +126,9 @@ pub(crate) async fn assemble(inner: &Arc<Inner>, order: Order) -> Result<(Image,
     let permits = Semaphore::new(inner.registries.config().parallel_layers.max(1));
     let assembly = Arc::new(Assembly { inner: inner.clone(), repository, permits, progress, lease });
     let finished = finish(&assembly, resolved, jobs, references).await;
-    if finished.is_err() {
-        drop(assembly);
+    let clears_up = finished.is_err() || assembly.repository.is_none();
+    drop(assembly);
+    if clears_up {
         // Stages that run still hold the lease; an error here says that it is gone, which is what is awaited.
         let _ = released.await;
     }
@@ -160,12 +161,34 @@ async fn finish(
     let record = resolved.record(&jobs, &keys);
     let assembly = assembly.clone();
     blocking(move || {
-        let (record, known) = write_record(&assembly.inner, record, &references)?;
-        assembly.lease.settle();
+        let (record, known) = match &assembly.repository {
+            Some(_) => write_record(&assembly.inner, record, &references)?,
+            None => write_loaded_record(&assembly.inner, record, &references)?,
+        };
+        if record.manifest == resolved.digest {
+            assembly.lease.settle();
+        } else {
+            assembly.lease.remove_surplus();
+        }
         let (config, raw_config) = (resolved.config.clone(), resolved.raw_config.clone());
         Ok((Image { record, config, raw_config, damaged: None }, known && all_existed))
     })
     .await
+}
+
+/// Records an image that an archive brought. One that is known keeps its manifest and the blobs of its layers: those of
+/// a registry say more than those an archive was made up of, and are what its digest references stand for.
+fn write_loaded_record(
+    inner: &Inner,
+    mut record: ImageRecord,
+    references: &[(ImageRef, Digest)],
+) -> Result<(ImageRecord, bool), Error> {
+    // What the known record names must not be removed before it is written again.
+    let _held = inner.leases.lock();
+    if let Some(known) = inner.config.records.images()?.into_iter().find(|known| known.id == record.id) {
+        record.keep_blobs_of(known);
+    }
+    write_record(inner, record, references)
 }
 
 /// Records the image and its references; says whether they were recorded just so before.

@@ -4,8 +4,7 @@
 //! record or by a lease, and nobody can take up another one meanwhile.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ross_types::Digest;
 use tokio::sync::{Notify, oneshot};
@@ -47,13 +46,22 @@ pub(crate) enum Fate {
     Demote,
 }
 
+/// How work under a lease succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Success {
+    /// All that was leased is recorded.
+    Settled,
+    /// The records may not name all of it, and nobody comes back for the rest.
+    Surplus,
+}
+
 /// Keeps what it names from being removed. When the last share of it is dropped without having been
 /// [settled](Self::settle), what nothing else refers to is taken away.
 #[derive(Debug)]
 pub(crate) struct Lease {
     inner: Arc<Inner>,
     wants: Wants,
-    settled: AtomicBool,
+    success: OnceLock<Success>,
     released: Option<oneshot::Sender<()>>,
 }
 
@@ -168,14 +176,19 @@ impl Lease {
     /// The lease of what the caller took under the lock.
     pub(crate) fn of_taken(inner: &Arc<Inner>, wants: Wants) -> (Arc<Self>, oneshot::Receiver<()>) {
         let (sender, receiver) = oneshot::channel();
-        let lease =
-            Self { inner: inner.clone(), wants, settled: AtomicBool::new(false), released: Some(sender) };
+        let lease = Self { inner: inner.clone(), wants, success: OnceLock::new(), released: Some(sender) };
         (Arc::new(lease), receiver)
     }
 
     /// The work is recorded: there is nothing to take away.
     pub(crate) fn settle(&self) {
-        self.settled.store(true, Ordering::Relaxed);
+        self.success.get_or_init(|| Success::Settled);
+    }
+
+    /// The work is done, and what no record names is of no use to another attempt: it is removed, rather than kept
+    /// in staging as after a failure.
+    pub(crate) fn remove_surplus(&self) {
+        self.success.get_or_init(|| Success::Surplus);
     }
 }
 
@@ -183,7 +196,9 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let wants = std::mem::take(&mut self.wants);
         let released = self.released.take();
-        let settled = self.settled.load(Ordering::Relaxed);
+        let success = self.success.get().copied();
+        let settled = success == Some(Success::Settled);
+        let fate = if success == Some(Success::Surplus) { Fate::Remove } else { Fate::Demote };
         if settled && let Ok(mut held) = self.inner.leases.held.try_lock() {
             held.give_back(&wants);
             drop(held);
@@ -194,7 +209,7 @@ impl Drop for Lease {
         let end = move || {
             let mut held = inner.leases.lock();
             held.give_back(&wants);
-            if !settled && let Err(error) = held.collect(&inner, &wants, Fate::Demote) {
+            if !settled && let Err(error) = held.collect(&inner, &wants, fate) {
                 // Nobody waits for this; what stays is swept when the store is opened next.
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot clear up after a pull");
             }

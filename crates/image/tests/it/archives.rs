@@ -2,10 +2,11 @@
 
 use std::io::Cursor;
 
-use ross_image::{Error, Image};
+use ross_image::{Error, Image, ImageRecord};
 use ross_types::{Digest, ErrorKind, ImageRef};
 
 use crate::fixture::{DOCKER_MANIFEST, Layer, OCI_INDEX, Packing, TestImage, TestStore, sha256, text_of};
+use crate::registry::Registry;
 
 /// A tar archive of these members, and of symbolic links.
 fn archive(members: &[(String, Vec<u8>)], links: &[(&str, &str)]) -> Vec<u8> {
@@ -133,6 +134,32 @@ async fn docker_archives() {
 }
 
 #[tokio::test]
+async fn a_pulled_image_stays_as_it_was_pulled() {
+    let image = TestImage::plain();
+    let registry = Registry::with(&image);
+    let test = TestStore::open().await;
+    let pulled = test.pull(&registry.reference("")).await.unwrap().image;
+    let blobs = test.files("blobs");
+    let loaded = load(&test, archive(&docker(&image, &["app:1"]), &[])).await.unwrap().remove(0);
+    let same = |record: &ImageRecord| ImageRecord { pulled_at: 0, references: Vec::new(), ..record.clone() };
+    assert_eq!(same(&loaded.record), same(&pulled.record));
+    let found = test.store.resolve("app:1").unwrap();
+    assert_eq!(same(&found.record), same(&pulled.record), "as it is recorded, too");
+    assert_eq!(found.record.references.len(), pulled.record.references.len() + 1);
+    assert_eq!(test.files("blobs"), blobs, "what the archive was made up of is gone");
+    assert_eq!(test.files("ingest"), Vec::<String>::new(), "and nobody comes back for it");
+
+    // The other way round, the registry has the last word.
+    let test = TestStore::open().await;
+    let loaded = load(&test, archive(&docker(&image, &["app:1"]), &[])).await.unwrap().remove(0);
+    assert_ne!(loaded.record.manifest, image.digest());
+    assert_eq!(loaded.record.layers[0].blob, sha256(&image.layers[0].tar));
+    let pulled = test.pull(&registry.reference("")).await.unwrap().image;
+    assert_eq!(pulled.record.manifest, image.digest());
+    assert_eq!(pulled.record.layers[0].blob, image.layers[0].digest());
+}
+
+#[tokio::test]
 async fn hostile_and_broken() {
     let check = |bytes: Vec<u8>, kind: ErrorKind, says: &'static str| async move {
         let test = TestStore::open().await;
@@ -160,7 +187,11 @@ async fn hostile_and_broken() {
     };
     check(b"neither this nor that".repeat(100), ErrorKind::DataLoss, "cannot be read as a tar archive").await;
     check(archive(&[], &[]), ErrorKind::InvalidArgument, "neither an OCI layout").await;
-    check(archive(&good, &[])[..3000].to_vec(), ErrorKind::DataLoss, "cannot be read as a tar archive").await;
+    // In the first member's content, and in the header of the second.
+    for end in [512 + 10, 1024 + 10] {
+        let cut = archive(&good, &[])[..end].to_vec();
+        check(cut, ErrorKind::DataLoss, "cannot be read as a tar archive").await;
+    }
     let packed = Packing::Gzip.pack(&archive(&good, &[]));
     check(packed[..packed.len() / 2].to_vec(), ErrorKind::DataLoss, "cannot be read as a tar archive").await;
     check(replaced("index.json", b"{"), ErrorKind::DataLoss, "malformed").await;

@@ -43,6 +43,19 @@ fn a_layer_is_what_its_archive_says() {
     assert_eq!((layer.entries, layer.dependent), (entries.len() as u64, false));
 }
 
+/// Some writers leave out the end of an archive, and the padding of its last entry.
+#[test]
+fn a_layer_may_end_with_its_last_content() {
+    let entries = [Entry::dir("d"), Entry::file("d/f", vec![b'x'; 5000])];
+    let content = 512 + 512 + 5000;
+    for end in [content, content + 1, content + 119, content + 120] {
+        let store = Store::new();
+        let layer = independent(store.apply(&archive(&entries)[..end]).unwrap());
+        assert_tree(&store.layers.tree(&layer.key), &Model::of([entries.as_slice()]));
+        store.assert_clean(1);
+    }
+}
+
 #[test]
 fn root_attributes_come_from_the_archive() {
     let store = Store::new();
