@@ -35,6 +35,15 @@ pub enum Removed {
     Deleted(ross_types::Digest),
 }
 
+/// An image that came out of an archive.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The image, with all names that lead to it.
+    pub image: Image,
+    /// The names that the archive gives it.
+    pub names: Vec<ross_types::ImageRef>,
+}
+
 /// What a pull came to.
 #[derive(Debug, Clone)]
 pub struct Pulled {

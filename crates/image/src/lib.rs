@@ -21,7 +21,7 @@ mod store;
 
 pub use content::ContentError;
 pub use error::Error;
-pub use image::{Image, ImageUse, Pulled, Removed};
+pub use image::{Image, ImageUse, Loaded, Pulled, Removed};
 pub use load::ArchiveError;
 #[doc(hidden)]
 pub use manifest::fuzz as fuzz_manifest;

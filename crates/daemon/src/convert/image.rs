@@ -97,7 +97,7 @@ fn history(entry: &History) -> HistoryEntry {
     }
 }
 
-/// An image that came out of an archive.
-pub fn loaded(image: &Image) -> Loaded {
-    Loaded { id: image.record.id.to_string(), references: tags(&image.record.references) }
+/// An image that came out of an archive, by the names it has there.
+pub fn loaded(loaded: &ross_image::Loaded) -> Loaded {
+    Loaded { id: loaded.image.record.id.to_string(), references: tags(&loaded.names) }
 }

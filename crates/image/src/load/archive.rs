@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::images::{self, Found};
 use super::members::Members;
 use crate::error::Error;
-use crate::image::Image;
+use crate::image::Loaded;
 use crate::progress::{ProgressSink, PullEvent};
 use crate::pull::{Order, assemble};
 use crate::store::{Inner, Lease, Wants, blocking};
@@ -15,7 +15,7 @@ pub(crate) async fn load(
     inner: &Arc<Inner>,
     archive: Box<dyn Read + Send>,
     progress: ProgressSink,
-) -> Result<Vec<Image>, Error> {
+) -> Result<Vec<Loaded>, Error> {
     let slot = inner.archives_at_once.clone().acquire_owned().await.expect("the semaphore is never closed");
     let staging = inner.clone();
     let (found, lease, released) = blocking(move || {
@@ -46,15 +46,15 @@ async fn assemble_all(
     inner: &Arc<Inner>,
     found: Vec<Found>,
     progress: &ProgressSink,
-) -> Result<Vec<Image>, Error> {
+) -> Result<Vec<Loaded>, Error> {
     let mut loaded = Vec::new();
-    for image in found {
-        let digest = image.resolved.digest.clone();
+    for Found { resolved, names } in found {
+        let digest = resolved.digest.clone();
         progress(PullEvent::Manifest { digest: digest.clone() });
-        let references = image.names.into_iter().map(|name| (name, digest.clone())).collect();
-        let order =
-            Order { resolved: image.resolved, repository: None, references, progress: progress.clone() };
-        loaded.push(assemble(inner, order).await?.0);
+        let references = names.iter().map(|name| (name.clone(), digest.clone())).collect();
+        let order = Order { resolved, repository: None, references, progress: progress.clone() };
+        let (image, _) = assemble(inner, order).await?;
+        loaded.push(Loaded { image, names });
     }
     Ok(loaded)
 }

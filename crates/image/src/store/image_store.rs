@@ -8,7 +8,7 @@ use ross_types::{Digest, ImageRef, Platform};
 
 use super::{Inner, Lease, Wants, names, remove};
 use crate::error::Error;
-use crate::image::{Image, ImageUse, Pulled, Removed};
+use crate::image::{Image, ImageUse, Loaded, Pulled, Removed};
 use crate::manifest::{ImageConfig, MAX_CONFIG_SIZE};
 use crate::progress::ProgressSink;
 use crate::record::{ImageRecord, ImageRecords};
@@ -75,7 +75,7 @@ impl ImageStore {
         &self,
         archive: impl Read + Send + 'static,
         progress: ProgressSink,
-    ) -> Result<Vec<Image>, Error> {
+    ) -> Result<Vec<Loaded>, Error> {
         let loaded = crate::load::load(&self.inner, Box::new(archive), progress).await;
         loaded.map_err(|source| Error::Load(Box::new(source)))
     }

@@ -64,7 +64,8 @@ fn docker(image: &TestImage, names: &[&str]) -> Vec<(String, Vec<u8>)> {
 }
 
 async fn load(test: &TestStore, bytes: Vec<u8>) -> Result<Vec<Image>, Error> {
-    test.store.load(Cursor::new(bytes), test.sink()).await
+    let loaded = test.store.load(Cursor::new(bytes), test.sink()).await?;
+    Ok(loaded.into_iter().map(|loaded| loaded.image).collect())
 }
 
 fn small(content: &str) -> TestImage {
@@ -131,6 +132,23 @@ async fn docker_archives() {
     let loaded = load(&test, archive(&members, &[])).await.unwrap();
     assert_eq!(loaded[0].record.manifest, both.digest(), "the manifest is kept as it is");
     assert_eq!(test.store.resolve("both:1").unwrap().record.id, both.id());
+}
+
+#[tokio::test]
+async fn a_load_tells_the_names_of_the_archive() {
+    let image = small("named");
+    let test = TestStore::open().await;
+    let check = async |names: &[&str], all: usize| {
+        let bytes = archive(&docker(&image, names), &[]);
+        let loaded = test.store.load(Cursor::new(bytes), test.sink()).await.unwrap().remove(0);
+        let told: Vec<String> = loaded.names.iter().map(ImageRef::familiar).collect();
+        assert_eq!(told, names);
+        assert_eq!(loaded.image.record.references.len(), all);
+    };
+    check(&["app:1", "app:2"], 2).await;
+    check(&["app:3"], 3).await;
+    check(&["app:3"], 3).await;
+    check(&[], 3).await;
 }
 
 #[tokio::test]
