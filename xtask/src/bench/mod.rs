@@ -134,8 +134,9 @@ pub fn steps(args: &[String]) -> Result<ExitCode> {
             _ => memory::measure(&place),
         };
         tables.push(measured.unwrap_or_else(|error| format!("### {subject}\n\nnot measured: {error:#}\n")));
+        // What is measured is kept, whatever becomes of the rest.
+        std::fs::write(report, tables.join("\n"))?;
     }
-    std::fs::write(report, tables.join("\n"))?;
     // They leave their parent groups behind, on the host's own hierarchy too.
     for group in PARENT_GROUPS {
         remove_group(&Path::new("/sys/fs/cgroup").join(group));
