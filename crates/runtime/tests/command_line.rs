@@ -439,11 +439,14 @@ fn events_tell_when_memory_ran_out() {
         bundle("while [ ! -e /tmp/go ]; do sleep 0.1; done; head -c 64m /dev/zero | tail -c 64m; sleep 100");
     bundle.config["linux"]["resources"]["memory"] = json!({"limit": 16 << 20, "swap": 16 << 20});
     assert_eq!(bundle.detached(&["run", "--detach"]), 0);
-    let mut events = bundle.spawn(&["events", "--interval", "1h", "ID"]);
+    let mut events = bundle.spawn(&["events", "--interval", "100ms", "ID"]);
+    let mut lines = BufReader::new(events.stdout.take().unwrap()).lines().map(|line| json(&line.unwrap()));
+    // Whoever prints statistics watches already.
+    assert_eq!(lines.next().unwrap()["type"], "stats");
     std::fs::write(bundle.rootfs().join("tmp/go"), "").unwrap();
-    let mut lines = BufReader::new(events.stdout.take().unwrap()).lines();
-    assert_eq!(json(&lines.next().unwrap().unwrap()), json!({"type": "oom", "id": bundle.id}));
+    assert_eq!(lines.find(|line| line["type"] != "stats").unwrap(), json!({"type": "oom", "id": bundle.id}));
     assert_eq!(bundle.runtime(&["kill", "ID", "KILL"]).code, 0);
+    lines.for_each(drop);
     assert_eq!(events.wait().unwrap().code(), Some(0));
 }
 
