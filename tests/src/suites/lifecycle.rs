@@ -82,7 +82,7 @@ fn kill_has_ended_it(bed: &mut Bed) -> Result<()> {
     let name = bed.name("killed");
     let sleep = ["--name", &name, "busybox", "sleep", "1000"];
     for extra in [&[][..], &["--restart", "always"]] {
-        for _ in 0..5 {
+        for _ in 0..3 {
             bed.ross(&[&["run", "-d"], extra, &sleep].concat())?.ok()?;
             // A start finds nothing that still runs, and is not lost in the end of what was killed.
             bed.ross(&["kill", &name])?.ok()?;
@@ -95,7 +95,7 @@ fn kill_has_ended_it(bed: &mut Bed) -> Result<()> {
         }
     }
     // One that goes when it ends is gone: its name is free.
-    for _ in 0..5 {
+    for _ in 0..3 {
         bed.ross(&[&["run", "-d", "--rm"], &sleep[..]].concat())?.ok()?;
         bed.ross(&["kill", &name])?.ok()?;
     }
