@@ -43,4 +43,5 @@ pub use error::{ArchiveFlaw, EntryFlaw, LayerError};
 pub use key::{InvalidLayerKey, LayerKey};
 pub use limits::UnpackLimits;
 pub use remove::remove_tree;
+pub(crate) use store::GoneLayer;
 pub use store::{Applied, Layer, LayerStore, Pending};

@@ -97,16 +97,14 @@ impl Folder {
         Ok((staging, fd))
     }
 
-    /// Takes a layer out of sight at once, then removes it.
-    pub(super) fn remove(self: &Arc<Self>, key: &LayerKey) -> Result<(), LayerError> {
+    /// Takes a layer out of sight; none if there is no such layer.
+    pub(super) fn take_out(self: &Arc<Self>, key: &LayerKey) -> Result<Option<Staging>, LayerError> {
         let gone = Staging { folder: Arc::clone(self), name: self.free_name() };
-        let path = self.path.join(key.as_str());
         match rustix::fs::renameat(&self.layers, key.as_str(), &self.staging, gone.name.as_str()) {
-            Err(Errno::NOENT) => return Ok(()),
-            moved => moved.map_err(|errno| failure("remove", &path, errno))?,
+            Ok(()) => Ok(Some(gone)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failure("remove", &self.path.join(key.as_str()), errno)),
         }
-        remove::remove_tree(&self.staging, gone.name.as_bytes())
-            .map_err(|errno| failure("remove", &gone.path(), errno))
     }
 
     /// Makes the names of all layers durable.
@@ -135,6 +133,12 @@ impl Folder {
 impl Staging {
     pub(super) fn path(&self) -> PathBuf {
         self.folder.path.join(STAGING).join(&self.name)
+    }
+
+    /// Removes it with all that is in it.
+    pub(super) fn remove(self) -> Result<(), LayerError> {
+        remove::remove_tree(&self.folder.staging, self.name.as_bytes())
+            .map_err(|errno| failure("remove", &self.path(), errno))
     }
 
     /// Makes everything in it durable, then visible as `key`. The name is durable after [`Folder::sync_names`].

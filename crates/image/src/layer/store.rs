@@ -58,6 +58,10 @@ pub struct Pending {
     limit: u64,
 }
 
+/// A layer that no image has any more. Dropped, it is deleted too, and a failure only logged.
+#[derive(Debug)]
+pub(crate) struct GoneLayer(Staging);
+
 impl LayerStore {
     /// Opens `<root>/layers`, making it when it is missing, and removes what a crash left in its staging area.
     ///
@@ -154,7 +158,12 @@ impl LayerStore {
 
     /// Removes a layer; one that is not here is no error.
     pub fn remove(&self, key: &LayerKey) -> Result<(), LayerError> {
-        self.folder.remove(key)
+        self.take_out(key)?.map_or(Ok(()), GoneLayer::delete)
+    }
+
+    /// Takes a layer out of sight at once; none if it is not here.
+    pub(crate) fn take_out(&self, key: &LayerKey) -> Result<Option<GoneLayer>, LayerError> {
+        Ok(self.folder.take_out(key)?.map(GoneLayer))
     }
 
     /// What is recorded of a layer.
@@ -180,6 +189,13 @@ impl LayerStore {
             }
         }
         Ok(roots)
+    }
+}
+
+impl GoneLayer {
+    /// Deletes its files, which takes as long as there are many.
+    pub(crate) fn delete(self) -> Result<(), LayerError> {
+        self.0.remove()
     }
 }
 

@@ -162,7 +162,7 @@ impl ImageStore {
     }
 
     /// Waits until no pull, load or hold is in flight, abandoned ones that are still clearing up included: before the
-    /// process ends, or the root is opened again.
+    /// process ends, or the root is opened again. What is being deleted counts as in flight.
     pub async fn idle(&self) {
         self.inner.leases.idle().await;
     }

@@ -56,7 +56,8 @@ impl Inner {
             config,
         };
         let all = Wants { blobs: inner.blobs.digests()?, layers: inner.layers.keys()?, image: None };
-        inner.leases.lock().collect(&inner, &all, Fate::Demote)?;
+        let swept = inner.leases.lock().collect(&inner, &all, Fate::Demote)?;
+        swept.delete()?;
         Ok(inner)
     }
 }

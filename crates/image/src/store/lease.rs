@@ -1,9 +1,11 @@
 //! Leases: what work in flight needs is not swept away, and what it leaves unused is.
 //!
 //! The one lock of this module orders all removals: whoever holds it sees which blobs and layers are spoken for, by a
-//! record or by a lease, and nobody can take up another one meanwhile.
+//! record or by a lease, and nobody can take up another one meanwhile. Under it things only go out of sight; deleting
+//! them, which takes long, comes after.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ross_types::Digest;
@@ -11,13 +13,16 @@ use tokio::sync::{Notify, oneshot};
 
 use super::Inner;
 use crate::error::Error;
-use crate::layer::LayerKey;
+use crate::layer::{GoneLayer, LayerKey};
 use crate::record::ImageRecord;
 
 /// What is leased, and how many times.
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
     held: Mutex<Held>,
+    /// How many [`Swept`] are not deleted yet.
+    sweeping: AtomicUsize,
+    /// A lease was returned, or something swept is deleted.
     returned: Notify,
 }
 
@@ -70,16 +75,17 @@ impl Leases {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nothing is leased. The lock may be held for as long as a removal takes.
+    /// Waits until nothing is leased, and what was swept is deleted.
     pub(crate) async fn idle(&self) {
+        let mut returned = std::pin::pin!(self.returned.notified());
         loop {
-            let returned = self.returned.notified();
-            if self.held.try_lock().is_ok_and(|held| held.is_empty()) {
+            // Before the look, or what happens between it and the wait would be missed.
+            returned.as_mut().enable();
+            if self.lock().is_empty() && self.sweeping.load(Ordering::Acquire) == 0 {
                 return;
             }
-            // A lease that is returned between the look and the wait is not missed; a removal that held the lock in
-            // between tells nobody, so the look is repeated now and then.
-            let _ = tokio::time::timeout(std::time::Duration::from_millis(50), returned).await;
+            returned.as_mut().await;
+            returned.set(self.returned.notified());
         }
     }
 }
@@ -123,26 +129,75 @@ impl Held {
         self.images.contains_key(id)
     }
 
-    /// Takes away those of `wants` that neither a record nor a lease refers to. Goes on to the end; says what failed
-    /// first.
-    pub(crate) fn collect(&self, inner: &Inner, wants: &Wants, fate: Fate) -> Result<(), Error> {
+    /// Takes those of `wants` out of sight that neither a record nor a lease refers to. Goes on to the end; what
+    /// failed first is told by [`Swept::delete`].
+    pub(crate) fn collect<'a>(
+        &self,
+        inner: &'a Inner,
+        wants: &Wants,
+        fate: Fate,
+    ) -> Result<Swept<'a>, Error> {
         let used = Used::by(&inner.config.records.images()?);
-        let mut result = Ok(());
+        let mut swept = Swept::new(&inner.leases);
         for digest in &wants.blobs {
             if !used.blobs.contains(digest) && !self.blobs.contains_key(digest) {
                 let gone = match fate {
                     Fate::Remove => inner.blobs.remove(digest),
                     Fate::Demote => inner.blobs.demote(digest),
                 };
-                result = result.and(gone.map_err(Error::from));
+                swept.note(gone.map_err(Error::from));
             }
         }
         for key in &wants.layers {
             if !used.layers.contains(key.as_str()) && !self.layers.contains_key(key) {
-                result = result.and(inner.layers.remove(key).map_err(Error::from));
+                match inner.layers.take_out(key) {
+                    Ok(gone) => swept.layers.extend(gone),
+                    Err(error) => swept.note(Err(error.into())),
+                }
             }
         }
-        result
+        Ok(swept)
+    }
+}
+
+/// What was taken out of sight under the lock, to be deleted without it: a layer may have a million files.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Swept<'a> {
+    leases: &'a Leases,
+    layers: Vec<GoneLayer>,
+    failed: Option<Error>,
+}
+
+impl<'a> Swept<'a> {
+    fn new(leases: &'a Leases) -> Self {
+        leases.sweeping.fetch_add(1, Ordering::AcqRel);
+        Self { leases, layers: Vec::new(), failed: None }
+    }
+
+    fn note(&mut self, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Deletes it all. The lock must not be held.
+    ///
+    /// # Errors
+    /// What failed first, in taking out of sight or in deleting.
+    pub(crate) fn delete(mut self) -> Result<(), Error> {
+        for layer in std::mem::take(&mut self.layers) {
+            self.note(layer.delete().map_err(Error::from));
+        }
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for Swept<'_> {
+    fn drop(&mut self) {
+        self.layers.clear();
+        self.leases.sweeping.fetch_sub(1, Ordering::AcqRel);
+        self.leases.returned.notify_waiters();
     }
 }
 
@@ -209,11 +264,12 @@ impl Drop for Lease {
         let end = move || {
             let mut held = inner.leases.lock();
             held.give_back(&wants);
-            if !settled && let Err(error) = held.collect(&inner, &wants, fate) {
+            let swept = (!settled).then(|| held.collect(&inner, &wants, fate));
+            drop(held);
+            if let Some(Err(error)) = swept.map(|swept| swept.and_then(Swept::delete)) {
                 // Nobody waits for this; what stays is swept when the store is opened next.
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot clear up after a pull");
             }
-            drop(held);
             inner.leases.returned.notify_waiters();
             drop(released);
         };
@@ -221,5 +277,24 @@ impl Drop for Lease {
             Ok(runtime) => drop(runtime.spawn_blocking(end)),
             Err(_) => end(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn a_deletion_holds_no_lock_and_is_waited_for() {
+        let leases = Leases::default();
+        let swept = Swept::new(&leases);
+        assert!(leases.held.try_lock().is_ok());
+        let mut idle = std::pin::pin!(leases.idle());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(idle.as_mut().poll(&mut context).is_pending());
+        swept.delete().unwrap();
+        assert!(idle.as_mut().poll(&mut context).is_ready());
     }
 }

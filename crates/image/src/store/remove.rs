@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ross_types::{Digest, ImageRef};
 
 use super::Inner;
-use super::lease::{Fate, Held, Wants};
+use super::lease::{Fate, Held, Swept, Wants};
 use super::names::{self, Named};
 use crate::error::Error;
 use crate::image::{ImageUse, Removed};
@@ -41,22 +41,27 @@ pub(super) fn remove(
 ) -> Result<Vec<Removed>, Error> {
     let held = inner.leases.lock();
     let (record, named) = names::find(inner.config.records.images()?, name)?;
-    let removal = Removal { inner, held: &held, name, record, removed: Vec::new() };
+    let mut removal = Removal { inner, held: &held, name, record, removed: Vec::new(), swept: None };
     match named {
-        Named::Reference(reference) => removal.by_reference(&reference, force, in_use),
-        Named::Id => removal.by_id(force, in_use),
+        Named::Reference(reference) => removal.by_reference(&reference, force, in_use)?,
+        Named::Id => removal.by_id(force, in_use)?,
     }
+    let Removal { removed, swept, .. } = removal;
+    drop(held);
+    swept.map_or(Ok(()), Swept::delete)?;
+    Ok(removed)
 }
 
-struct Removal<'a> {
-    inner: &'a Inner,
+struct Removal<'a, 's> {
+    inner: &'s Inner,
     held: &'a Held,
     name: &'a str,
     record: ImageRecord,
     removed: Vec<Removed>,
+    swept: Option<Swept<'s>>,
 }
 
-impl Removal<'_> {
+impl Removal<'_, '_> {
     fn refuse(&self, reason: String) -> Error {
         Error::InUse { image: self.name.to_owned(), reason }
     }
@@ -75,19 +80,19 @@ impl Removal<'_> {
         Ok(())
     }
 
-    fn delete(mut self) -> Result<Vec<Removed>, Error> {
+    fn delete(&mut self) -> Result<(), Error> {
         self.inner.config.records.remove_image(&self.record.id)?;
         self.removed.push(Removed::Deleted(self.record.id.clone()));
-        self.held.collect(self.inner, &wants_of(&self.record), Fate::Remove)?;
-        Ok(self.removed)
+        self.swept = Some(self.held.collect(self.inner, &wants_of(&self.record), Fate::Remove)?);
+        Ok(())
     }
 
     fn by_reference(
-        mut self,
+        &mut self,
         reference: &ImageRef,
         force: bool,
         in_use: &dyn Fn(&Digest) -> Option<ImageUse>,
-    ) -> Result<Vec<Removed>, Error> {
+    ) -> Result<(), Error> {
         let user = in_use(&self.record.id);
         let held = self.held.has_image(&self.record.id);
         if is_single(&self.record.references) && !force {
@@ -118,16 +123,12 @@ impl Removal<'_> {
             }
         }
         if !self.record.references.is_empty() || user.is_some() || held {
-            return Ok(self.removed);
+            return Ok(());
         }
         self.delete()
     }
 
-    fn by_id(
-        mut self,
-        force: bool,
-        in_use: &dyn Fn(&Digest) -> Option<ImageUse>,
-    ) -> Result<Vec<Removed>, Error> {
+    fn by_id(&mut self, force: bool, in_use: &dyn Fn(&Digest) -> Option<ImageUse>) -> Result<(), Error> {
         let user = in_use(&self.record.id);
         match &user {
             Some(user) if user.running => {
@@ -155,7 +156,7 @@ impl Removal<'_> {
         }
         self.untag_all()?;
         if user.is_some() {
-            return Ok(self.removed);
+            return Ok(());
         }
         self.delete()
     }
