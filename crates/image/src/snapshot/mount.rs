@@ -5,11 +5,13 @@
 //! | ≥ 6.8 | fsconfig `lowerdir+`, one by one | no limit on their length |
 //! | 6.1 – 6.7 | mount(2), directories named `/proc/self/fd/<n>` | all options must fit in one page; 127 layer paths do not |
 //!
-//! A `lowerdir+` that the kernel does not know answers EINVAL on the first layer, before anything is mounted.
+//! A `lowerdir+` that the kernel does not know answers EINVAL on the first layer, before anything is mounted. The kernel
+//! writes a line about it into its log, so a process asks once.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -19,6 +21,9 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveM
 const VALUE_MAX: usize = 255;
 /// Bytes of mount(2)'s option page without its end.
 const PAGE_MAX: usize = 4095;
+
+/// Whether the kernel is known to lack `lowerdir+`.
+static NO_APPEND: AtomicBool = AtomicBool::new(false);
 
 /// The directories of an overlay mount, opened by name and known by descriptor.
 pub(super) struct Overlay {
@@ -42,6 +47,9 @@ const FIXED: [(&str, &str); 3] = [("index", "off"), ("redirect_dir", "off"), ("m
 impl Overlay {
     /// Mounts it at `target`.
     pub(super) fn mount(&self, target: &Path) -> rustix::io::Result<()> {
+        if NO_APPEND.load(Ordering::Relaxed) {
+            return self.mount_by_page(target);
+        }
         match self.mount_by_context(target) {
             Err(Errno::INVAL | Errno::NOSYS) => self.mount_by_page(target),
             done => done,
@@ -53,8 +61,12 @@ impl Overlay {
         let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         let context = context.as_fd();
         rustix::mount::fsconfig_set_string(context, "source", "overlay")?;
-        for lower in &self.lower {
-            rustix::mount::fsconfig_set_string(context, "lowerdir+", lower.name(VALUE_MAX))?;
+        for (index, lower) in self.lower.iter().enumerate() {
+            let added = rustix::mount::fsconfig_set_string(context, "lowerdir+", lower.name(VALUE_MAX));
+            if index == 0 && added == Err(Errno::INVAL) {
+                NO_APPEND.store(true, Ordering::Relaxed);
+            }
+            added?;
         }
         if let Some((upper, work)) = &self.writable {
             rustix::mount::fsconfig_set_string(context, "upperdir", upper.name(VALUE_MAX))?;
