@@ -68,10 +68,7 @@ fn push(address: &str, image: &TestImage) {
 
 #[tokio::test]
 async fn pulls_from_docker_registry() {
-    if !Path::new(PROGRAM).exists() {
-        println!("skipped: {PROGRAM} is not installed (package docker-registry)");
-        return;
-    }
+    assert!(Path::new(PROGRAM).exists(), "needs {PROGRAM}: install the package docker-registry");
     let dir = tempfile::tempdir().unwrap();
     // A free port: the registry cannot choose one and say which.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
