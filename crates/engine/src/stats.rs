@@ -32,7 +32,7 @@ impl StatsStream {
     pub(crate) fn new(handle: &Handle, stream: bool) -> Result<Self> {
         let view = handle.view();
         if !view.run.state.is_running() && !stream {
-            return Err(EngineError::not_running(view.id.as_str()));
+            return Err(EngineError::not_running(view.name.as_str()));
         }
         let ticks = stream.then(|| {
             // The first sample comes at once.
@@ -97,8 +97,6 @@ fn sample(view: &View) -> Result<ContainerStats> {
     let oom_kills = cgroup.oom_events().map_err(failed)?.oom_kill;
     let read = |path: &str| fs::read_to_string(Path::new(path)).unwrap_or_default();
     let (host_usage_ns, online_cpus) = host_cpu(&read("/proc/stat"));
-    let memory = stats.memory.unwrap_or_default();
-    let pids = stats.pids.unwrap_or_default();
     Ok(ContainerStats {
         id: view.id.clone(),
         name: view.name.to_string(),
@@ -112,29 +110,33 @@ fn sample(view: &View) -> Result<ContainerStats> {
             throttled_ns: stats.cpu.throttled_usec * 1000,
             percent: 0.0,
         },
-        memory: MemoryStats {
+        memory: stats.memory.map(|memory| MemoryStats {
             usage: memory.current,
             limit: memory.limit.unwrap_or_else(|| host_memory(&read("/proc/meminfo"))),
             inactive_file: memory.inactive_file,
             swap: memory.swap,
             oom_kills,
-        },
-        networks: interfaces(&read(&format!("/proc/{}/net/dev", view.run.pid))),
-        block_io: stats.io.iter().fold(BlockIoStats::default(), |sum, device| BlockIoStats {
-            read_bytes: sum.read_bytes + device.read_bytes,
-            written_bytes: sum.written_bytes + device.written_bytes,
-            reads: sum.reads + device.reads,
-            writes: sum.writes + device.writes,
         }),
-        pids: PidsStats { current: pids.current, limit: pids.limit.unwrap_or(0) },
-        cpu_pressure: pressure(stats.cpu_pressure),
-        memory_pressure: pressure(stats.memory_pressure),
-        io_pressure: pressure(stats.io_pressure),
+        networks: interfaces(&read(&format!("/proc/{}/net/dev", view.run.pid))),
+        block_io: stats.io.as_deref().map(sum),
+        pids: stats.pids.map(|pids| PidsStats { current: pids.current, limit: pids.limit.unwrap_or(0) }),
+        cpu_pressure: stats.cpu_pressure.map(pressure),
+        memory_pressure: stats.memory_pressure.map(pressure),
+        io_pressure: stats.io_pressure.map(pressure),
     })
 }
 
-fn pressure(pressure: Option<cgroup::Pressure>) -> Pressure {
-    let some = pressure.unwrap_or_default().some;
+fn sum(devices: &[cgroup::DeviceIo]) -> BlockIoStats {
+    devices.iter().fold(BlockIoStats::default(), |sum, device| BlockIoStats {
+        read_bytes: sum.read_bytes + device.read_bytes,
+        written_bytes: sum.written_bytes + device.written_bytes,
+        reads: sum.reads + device.reads,
+        writes: sum.writes + device.writes,
+    })
+}
+
+fn pressure(pressure: cgroup::Pressure) -> Pressure {
+    let some = pressure.some;
     Pressure { avg10: some.avg10, avg60: some.avg60, avg300: some.avg300 }
 }
 

@@ -5,12 +5,9 @@ use serde_json::{Value, json};
 
 use super::json::time;
 
-/// One sample.
+/// One sample; null for what this host does not account for.
 pub fn sample(stats: &ContainerStats) -> Value {
     let cpu = stats.cpu.unwrap_or_default();
-    let memory = stats.memory.unwrap_or_default();
-    let block = stats.block_io.unwrap_or_default();
-    let pids = stats.pids.unwrap_or_default();
     json!({
         "container_id": stats.container_id,
         "name": stats.name,
@@ -25,14 +22,14 @@ pub fn sample(stats: &ContainerStats) -> Value {
             "percent": cpu.percent,
             "pressure": pressure(stats.cpu_pressure.as_ref()),
         },
-        "memory": {
+        "memory": stats.memory.map(|memory| json!({
             "usage_bytes": memory.usage_bytes,
             "limit_bytes": memory.limit_bytes,
             "inactive_file_bytes": memory.inactive_file_bytes,
             "swap_bytes": memory.swap_bytes,
             "oom_kills": memory.oom_kills,
             "pressure": pressure(stats.memory_pressure.as_ref()),
-        },
+        })),
         "networks": stats.networks.iter().map(|interface| json!({
             "name": interface.name,
             "received_bytes": interface.received_bytes,
@@ -40,14 +37,14 @@ pub fn sample(stats: &ContainerStats) -> Value {
             "sent_bytes": interface.sent_bytes,
             "sent_packets": interface.sent_packets,
         })).collect::<Value>(),
-        "block_io": {
+        "block_io": stats.block_io.map(|block| json!({
             "read_bytes": block.read_bytes,
             "written_bytes": block.written_bytes,
             "reads": block.reads,
             "writes": block.writes,
             "pressure": pressure(stats.io_pressure.as_ref()),
-        },
-        "pids": { "current": pids.current, "limit": pids.limit },
+        })),
+        "pids": stats.pids.map(|pids| json!({ "current": pids.current, "limit": pids.limit })),
     })
 }
 

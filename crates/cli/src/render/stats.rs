@@ -9,6 +9,9 @@ use super::units::{binary_size, decimal_size};
 const HEADER: [&str; 8] =
     ["CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS"];
 
+/// In place of what this host does not account for.
+const UNKNOWN: &str = "--";
+
 /// One row a container, as of its last sample.
 pub fn list<'a>(samples: impl IntoIterator<Item = &'a ContainerStats>, whole: bool) -> String {
     let rows: Vec<Vec<String>> = samples.into_iter().map(|sample| row(sample, whole)).collect();
@@ -16,20 +19,25 @@ pub fn list<'a>(samples: impl IntoIterator<Item = &'a ContainerStats>, whole: bo
 }
 
 fn row(sample: &ContainerStats, whole: bool) -> Vec<String> {
-    let memory = sample.memory.unwrap_or_default();
-    let block = sample.block_io.unwrap_or_default();
-    let used = memory.usage_bytes.saturating_sub(memory.inactive_file_bytes);
+    let pair = |pair: Option<(String, String)>| {
+        let (one, other) = pair.unwrap_or_else(|| (UNKNOWN.to_owned(), UNKNOWN.to_owned()));
+        format!("{one} / {other}")
+    };
+    let memory = sample
+        .memory
+        .map(|memory| (memory.usage_bytes.saturating_sub(memory.inactive_file_bytes), memory.limit_bytes));
+    let block = sample.block_io;
     let received = sample.networks.iter().map(|interface| interface.received_bytes).sum();
     let sent = sample.networks.iter().map(|interface| interface.sent_bytes).sum();
     vec![
         id(&sample.container_id, whole).to_owned(),
         sample.name.clone(),
         format!("{:.2}%", sample.cpu.unwrap_or_default().percent),
-        format!("{} / {}", binary_size(used), binary_size(memory.limit_bytes)),
-        format!("{:.2}%", share(used, memory.limit_bytes)),
+        pair(memory.map(|(used, limit)| (binary_size(used), binary_size(limit)))),
+        memory.map_or_else(|| UNKNOWN.to_owned(), |(used, limit)| format!("{:.2}%", share(used, limit))),
         format!("{} / {}", decimal_size(received), decimal_size(sent)),
-        format!("{} / {}", decimal_size(block.read_bytes), decimal_size(block.written_bytes)),
-        sample.pids.unwrap_or_default().current.to_string(),
+        pair(block.map(|block| (decimal_size(block.read_bytes), decimal_size(block.written_bytes)))),
+        sample.pids.map_or_else(|| UNKNOWN.to_owned(), |pids| pids.current.to_string()),
     ]
 }
 
@@ -76,5 +84,7 @@ mod tests {
             (expected[0], expected[3], expected[4], expected[7])
         );
         assert_eq!(list([], false).lines().count(), 1);
+        let bare = list([&ContainerStats::default()], false);
+        assert_eq!(bare.lines().nth(1).unwrap().matches("--").count(), 6, "{bare}");
     }
 }

@@ -22,24 +22,24 @@ pub fn sample(stats: model::ContainerStats) -> ContainerStats {
             throttled_ns: stats.cpu.throttled_ns,
             percent: stats.cpu.percent,
         }),
-        memory: Some(MemoryStats {
-            usage_bytes: stats.memory.usage,
-            limit_bytes: stats.memory.limit,
-            inactive_file_bytes: stats.memory.inactive_file,
-            swap_bytes: stats.memory.swap,
-            oom_kills: stats.memory.oom_kills,
+        memory: stats.memory.map(|memory| MemoryStats {
+            usage_bytes: memory.usage,
+            limit_bytes: memory.limit,
+            inactive_file_bytes: memory.inactive_file,
+            swap_bytes: memory.swap,
+            oom_kills: memory.oom_kills,
         }),
         networks: stats.networks.into_iter().map(interface).collect(),
-        block_io: Some(BlockIoStats {
-            read_bytes: stats.block_io.read_bytes,
-            written_bytes: stats.block_io.written_bytes,
-            reads: stats.block_io.reads,
-            writes: stats.block_io.writes,
+        block_io: stats.block_io.map(|io| BlockIoStats {
+            read_bytes: io.read_bytes,
+            written_bytes: io.written_bytes,
+            reads: io.reads,
+            writes: io.writes,
         }),
-        pids: Some(PidsStats { current: stats.pids.current, limit: stats.pids.limit }),
-        cpu_pressure: Some(pressure(stats.cpu_pressure)),
-        memory_pressure: Some(pressure(stats.memory_pressure)),
-        io_pressure: Some(pressure(stats.io_pressure)),
+        pids: stats.pids.map(|pids| PidsStats { current: pids.current, limit: pids.limit }),
+        cpu_pressure: stats.cpu_pressure.map(pressure),
+        memory_pressure: stats.memory_pressure.map(pressure),
+        io_pressure: stats.io_pressure.map(pressure),
     }
 }
 

@@ -15,20 +15,20 @@ pub struct ContainerStats {
     pub time: Timestamp,
     /// Processor time.
     pub cpu: CpuStats,
-    /// Memory.
-    pub memory: MemoryStats,
+    /// Memory; none without its controller.
+    pub memory: Option<MemoryStats>,
     /// Per interface, loopback left out.
     pub networks: Vec<InterfaceStats>,
-    /// Block devices, summed.
-    pub block_io: BlockIoStats,
-    /// Processes and threads.
-    pub pids: PidsStats,
-    /// Share of time some task waited for CPU.
-    pub cpu_pressure: Pressure,
+    /// Block devices, summed; none without their controller.
+    pub block_io: Option<BlockIoStats>,
+    /// Processes and threads; none without their controller.
+    pub pids: Option<PidsStats>,
+    /// Share of time some task waited for CPU; none where the kernel does not account for it.
+    pub cpu_pressure: Option<Pressure>,
     /// For memory.
-    pub memory_pressure: Pressure,
+    pub memory_pressure: Option<Pressure>,
     /// For I/O.
-    pub io_pressure: Pressure,
+    pub io_pressure: Option<Pressure>,
 }
 
 /// Processor time.

@@ -18,7 +18,7 @@ pub struct Stats {
     /// Processes, with the pids controller.
     pub pids: Option<PidsStats>,
     /// Block I/O by device, with the io controller.
-    pub io: Vec<DeviceIo>,
+    pub io: Option<Vec<DeviceIo>>,
     /// Time lost waiting for CPU.
     pub cpu_pressure: Option<Pressure>,
     /// Time lost waiting for memory.
@@ -153,7 +153,7 @@ impl Cgroup {
                     limit: text("pids.max")?.as_deref().and_then(number),
                 }),
             },
-            io: text("io.stat")?.map(|text| text.lines().filter_map(device).collect()).unwrap_or_default(),
+            io: text("io.stat")?.map(|text| text.lines().filter_map(device).collect()),
             cpu_pressure: text("cpu.pressure")?.as_deref().map(pressure),
             memory_pressure: text("memory.pressure")?.as_deref().map(pressure),
             io_pressure: text("io.pressure")?.as_deref().map(pressure),

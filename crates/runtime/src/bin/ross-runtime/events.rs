@@ -59,7 +59,7 @@ fn stats(cgroup: &Cgroup) -> Result<Value, String> {
         },
         "memory": memory(&stats.memory.unwrap_or_default(), cgroup),
         "pids": {"current": pids.current, "limit": pids.limit.unwrap_or(0)},
-        "blkio": block_io(&stats.io),
+        "blkio": block_io(stats.io.as_deref().unwrap_or_default()),
         "hugetlb": hugetlb,
         "intel_rdt": {},
         "network_interfaces": null,
