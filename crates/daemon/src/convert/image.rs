@@ -6,7 +6,7 @@ use ross_api::v1::{
 };
 use ross_engine::model::Timestamp;
 use ross_image::{History, Image};
-use ross_types::{Digest, ImageRef};
+use ross_types::ImageRef;
 
 use super::time;
 
@@ -20,16 +20,11 @@ fn tags<'a>(references: impl IntoIterator<Item = &'a ImageRef>) -> Vec<String> {
     tagged.map(ImageRef::familiar).collect()
 }
 
-fn digests<'a>(references: impl IntoIterator<Item = &'a ImageRef>, manifest: &Digest) -> Vec<String> {
-    let mut digests: Vec<String> = Vec::new();
-    for reference in references {
-        let digest = reference.digest().unwrap_or(manifest);
-        let text = format!("{}@{digest}", reference.familiar_name());
-        if !digests.contains(&text) {
-            digests.push(text);
-        }
-    }
-    digests
+/// What registries know the image by, in the repositories of `shown`: a name given here has no digest there.
+fn digests(image: &Image, shown: &[&ImageRef]) -> Vec<String> {
+    let is_shown = |own: &&ImageRef| shown.iter().any(|one| one.familiar_name() == own.familiar_name());
+    let pinned = image.record.references.iter().filter(is_shown);
+    pinned.filter_map(|own| Some(format!("{}@{}", own.familiar_name(), own.digest()?))).collect()
 }
 
 /// One line of a list, by these of its references.
@@ -38,7 +33,7 @@ pub fn summary(image: &Image, references: &[&ImageRef], containers: u32) -> Imag
     ImageSummary {
         id: image.record.id.to_string(),
         repo_tags: tags(references.iter().copied()),
-        repo_digests: digests(references.iter().copied(), &image.record.manifest),
+        repo_digests: digests(image, references),
         created: created(image.record.created.as_ref()),
         size_bytes: image.record.size,
         containers,
