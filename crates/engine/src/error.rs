@@ -74,8 +74,8 @@ impl EngineError {
         Self::new(ErrorKind::NotFound, id, format!("No such exec instance: {id}"))
     }
 
-    pub(crate) fn not_running(id: &str) -> Self {
-        Self::new(ErrorKind::FailedPrecondition, id, format!("container {id} is not running"))
+    pub(crate) fn not_running(name: &str) -> Self {
+        Self::new(ErrorKind::FailedPrecondition, name, format!("container {name} is not running"))
     }
 
     pub(crate) fn unimplemented(what: &str) -> Self {

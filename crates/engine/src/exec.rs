@@ -208,7 +208,7 @@ fn running(view: &View) -> Result<ShimClient> {
     view.shim
         .clone()
         .filter(|_| view.run.state.is_running())
-        .ok_or_else(|| EngineError::not_running(view.id.as_str()))
+        .ok_or_else(|| EngineError::not_running(view.name.as_str()))
 }
 
 /// Prepares a process.
@@ -274,7 +274,7 @@ pub(crate) async fn start(
                 return Err(error);
             }
             tracing::debug!(exec = %exec.id, error = error.sentence(), "an exec failed because its container ended");
-            Err(EngineError::not_running(view.id.as_str()))
+            Err(EngineError::not_running(view.name.as_str()))
         }
     }
 }

@@ -34,10 +34,22 @@ pub(crate) async fn reconcile(context: &Arc<Context>) -> Result<()> {
     for id in strangers(context, known).await? {
         clear_stranger(context, &id).await;
     }
-    let mut containers = Vec::new();
-    for row in rows {
+    for row in &rows {
         context.registry.reserve_name(&row.name, &row.id)?;
-        containers.push(find(context, row).await);
+    }
+    // All at once: a shim that does not answer keeps nobody waiting for another.
+    let finds: Vec<_> = rows
+        .into_iter()
+        .map(|row| {
+            let context = context.clone();
+            tokio::spawn(async move { find(&context, row).await })
+        })
+        .collect();
+    let mut containers = Vec::with_capacity(finds.len());
+    for found in finds {
+        containers.push(found.await.map_err(|error| {
+            EngineError::internal("containers", "look for the containers").caused_by(error)
+        })?);
     }
     let runs = |found: &Found| matches!(found, Found::Running(_));
     let alive: Vec<ContainerId> =

@@ -63,7 +63,7 @@ impl Actor {
     }
 
     fn shim(&self) -> Result<&ShimClient> {
-        self.shim.as_ref().ok_or_else(|| EngineError::not_running(self.row.id.as_str()))
+        self.shim.as_ref().ok_or_else(|| EngineError::not_running(self.row.name.as_str()))
     }
 
     fn shim_failed(&self, what: &str, error: ross_shim::client::ClientError) -> EngineError {
@@ -100,7 +100,7 @@ impl Actor {
             ContainerState::Paused => {
                 return Err(self.refuse(format!("container {} is already paused", self.row.name)));
             }
-            _ => return Err(EngineError::not_running(self.row.id.as_str())),
+            _ => return Err(EngineError::not_running(self.row.name.as_str())),
         }
         self.shim()?.pause().await.map_err(|error| self.shim_failed("pause", error))?;
         self.step(ContainerState::Paused)?;
@@ -153,7 +153,7 @@ impl Actor {
 
     pub(super) async fn resize(&mut self, size: TerminalSize) -> Result<()> {
         if !self.state().is_running() {
-            return Err(EngineError::not_running(self.row.id.as_str()));
+            return Err(EngineError::not_running(self.row.name.as_str()));
         }
         self.shim()?.resize(None, shim_size(size)).await.map_err(|error| self.shim_failed("resize", error))
     }
