@@ -35,4 +35,5 @@ pub use container::ExitWait;
 pub use engine::{Engine, EngineConfig, OpenFiles};
 pub use error::{EngineError, Result};
 pub use logs::LogStream;
+pub use ross_runtime::OCI_VERSION;
 pub use stats::StatsStream;

@@ -12,6 +12,7 @@ use crate::spec::{
     Capabilities, DeviceKind, DeviceRule, IdMapping, Linux, LinuxResources, Mount, Namespace, NamespaceKind,
     Process, Root, Spec,
 };
+use crate::state::OCI_VERSION;
 
 /// Capabilities of a container: Docker's, without those that let it make device nodes, forge packets or write to the
 /// host's audit log.
@@ -58,7 +59,7 @@ pub const NETWORK_SYSCTLS: [(&str, &str); 2] =
 #[must_use]
 pub fn default_spec() -> Spec {
     Spec {
-        oci_version: "1.2.1".to_owned(),
+        oci_version: OCI_VERSION.to_owned(),
         process: Some(Process {
             terminal: true,
             args: vec!["sh".to_owned()],

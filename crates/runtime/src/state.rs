@@ -73,7 +73,7 @@ pub struct State {
 }
 
 /// Version of the specification this runtime follows.
-pub const OCI_VERSION: &str = "1.2.0";
+pub const OCI_VERSION: &str = "1.2.1";
 
 /// What is known of a container from its creation on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -20,9 +20,6 @@ use crate::stop::Answers;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Version of the OCI runtime specification that ross-runtime follows.
-const RUNTIME_SPEC: &str = "1.2.1";
-
 /// The daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -81,7 +78,7 @@ impl Ross for Daemon {
             os: platform.os,
             architecture: platform.architecture,
             kernel_version,
-            runtime_spec_version: RUNTIME_SPEC.to_owned(),
+            runtime_spec_version: ross_engine::OCI_VERSION.to_owned(),
         }))
     }
 
