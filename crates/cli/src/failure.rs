@@ -1,5 +1,7 @@
 //! Everything that can make a command fail, the sentence it prints and the exit code it leaves.
 
+mod field;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -10,6 +12,9 @@ use crate::value::BadValue;
 
 /// Metadata of a status: the word of `ErrorKind::reason` that the code alone cannot tell.
 const REASON: &str = "ross-reason";
+
+/// Metadata of a status: what it is about; a field of the API, if the request was wrong.
+const OBJECT: &str = "ross-object";
 
 /// Exit code of a process whose standard output was closed: as if SIGPIPE had ended it.
 const BROKEN_PIPE: u8 = 128 + 13;
@@ -99,11 +104,20 @@ fn sentence(status: &Status) -> String {
     let lost = status.metadata().get(REASON).is_none()
         && matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal);
     if lost {
-        return format!("the connection to rossd was lost: {}", status.message());
+        return "the connection to rossd was lost; containers go on running without it".to_owned();
     }
     match status.message() {
         "" => format!("rossd refused without saying why ({:?})", status.code()),
-        message => message.to_owned(),
+        message => with_flag(status, message),
+    }
+}
+
+/// `message` with the flag in place of the field that it is about.
+fn with_flag(status: &Status, message: &str) -> String {
+    let field = status.metadata().get(OBJECT).and_then(|object| object.to_str().ok());
+    match field.and_then(|field| Some((field, field::flag_of(field)?))) {
+        Some((field, flag)) => message.replacen(field, &flag, 1),
+        None => message.to_owned(),
     }
 }
 
@@ -137,7 +151,12 @@ mod tests {
             "exec /bin/x: no such file or directory"
         );
         let lost = Failure::Refused(Status::unavailable("broken"));
-        assert_eq!(lost.to_string(), "the connection to rossd was lost: broken");
+        assert!(lost.to_string().starts_with("the connection to rossd was lost"), "{lost}");
+        assert!(!lost.to_string().contains("broken"), "{lost}");
+        let mut wrong = Status::invalid_argument("invalid memory_bytes: it is out of range");
+        wrong.metadata_mut().insert(REASON, "invalid-argument".parse().unwrap());
+        wrong.metadata_mut().insert(OBJECT, "memory_bytes".parse().unwrap());
+        assert_eq!(Failure::Refused(wrong).to_string(), "invalid --memory: it is out of range");
         assert!(Failure::Refused(Status::not_found("")).to_string().contains("NotFound"));
     }
 }
