@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::harness::{Bed, Case};
+use crate::harness::{Bed, Case, Need};
 
 pub const CASES: &[Case] = &[
     Case { name: "lifecycle/create-start-stop-remove", needs: &[], run: states },
@@ -315,7 +315,11 @@ fn stats(bed: &mut Bed) -> Result<()> {
     bed.ross(&["stats", "--no-stream", &name])?.ok()?.says("CPU %")?.says(&name)?;
     let out = bed.ross(&["stats", "--no-stream", "--format", "json", &name])?.ok()?;
     let value: serde_json::Value = serde_json::from_str(&out.stdout)?;
-    ensure!(value[0]["name"] == name.as_str() && value[0]["memory"].is_object(), "{value}");
+    ensure!(value[0]["name"] == name.as_str(), "{value}");
+    for (part, controller) in [("memory", "memory"), ("pids", "pids"), ("block_io", "io")] {
+        let counted = Need::Controller(controller).missing().is_none();
+        ensure!(value[0][part].is_object() == counted, "{part}, counted here: {counted}: {value}");
+    }
     ensure!(value[0]["cpu"]["usage_ns"].as_u64().is_some_and(|used| used > 0), "no time used: {value}");
     bed.ross(&["rm", "-f", &name])?.ok()?;
     Ok(())
