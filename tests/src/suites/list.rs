@@ -1,6 +1,6 @@
 //! All suites, in the order they run.
 
-use super::{bad_input, images, lifecycle, limits, network, run, runtime, terminal};
+use super::{api, bad_input, images, lifecycle, limits, network, run, runtime, terminal};
 use crate::harness::Case;
 
 /// Every case of every suite.
@@ -13,6 +13,7 @@ pub fn all() -> Vec<Case> {
         network::CASES,
         terminal::CASES,
         images::CASES,
+        api::CASES,
         bad_input::CASES,
     ]
     .concat()

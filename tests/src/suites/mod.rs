@@ -1,5 +1,6 @@
 //! The cases, by what they are about.
 
+mod api;
 mod bad_input;
 mod images;
 mod lifecycle;
