@@ -75,6 +75,11 @@ impl Failure {
         matches!(self, Self::Refused(status) if status.code() == Code::InvalidArgument)
     }
 
+    /// Whether the daemon went away.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Refused(status) if is_lost(status))
+    }
+
     /// The exit code of a command that stands for a program: 125, or what the shell gives a missing program.
     pub fn exit_code_of_run(&self) -> u8 {
         match self {
@@ -100,25 +105,37 @@ fn kind_of_run(status: &Status) -> ErrorKind {
 
 /// What a status says to people.
 fn sentence(status: &Status) -> String {
-    // Without a reason it was not rossd that spoke, but the connection.
-    let lost = status.metadata().get(REASON).is_none()
-        && matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal);
-    if lost {
+    if is_lost(status) {
         return "the connection to rossd was lost; containers go on running without it".to_owned();
     }
     match status.message() {
+        message if status.metadata().get(REASON).is_none() && status.code() == Code::Internal => {
+            format!("rossd and this ross do not understand each other: {message}")
+        }
         "" => format!("rossd refused without saying why ({:?})", status.code()),
         message => with_flag(status, message),
     }
 }
 
-/// `message` with the flag in place of the field that it is about.
+/// Whether it was the connection that spoke, not rossd.
+fn is_lost(status: &Status) -> bool {
+    status.metadata().get(REASON).is_none()
+        && matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)
+}
+
+/// `message` with the flag in place of the field that it is about. Objects are containers and images, too, and may have
+/// the name of a field: only the two sentences about fields are touched.
 fn with_flag(status: &Status, message: &str) -> String {
-    let field = status.metadata().get(OBJECT).and_then(|object| object.to_str().ok());
-    match field.and_then(|field| Some((field, field::flag_of(field)?))) {
-        Some((field, flag)) => message.replacen(field, &flag, 1),
-        None => message.to_owned(),
-    }
+    let flagged = || {
+        let field = status.metadata().get(OBJECT)?.to_str().ok()?;
+        let flag = field::flag_of(field)?;
+        if let Some(reason) = message.strip_prefix("invalid ").and_then(|rest| rest.strip_prefix(field)) {
+            return reason.starts_with(": ").then(|| format!("invalid {flag}{reason}"));
+        }
+        let reason = message.strip_prefix(field)?;
+        reason.starts_with(" cannot be enforced").then(|| format!("{flag}{reason}"))
+    };
+    flagged().unwrap_or_else(|| message.to_owned())
 }
 
 #[cfg(test)]
@@ -153,10 +170,18 @@ mod tests {
         let lost = Failure::Refused(Status::unavailable("broken"));
         assert!(lost.to_string().starts_with("the connection to rossd was lost"), "{lost}");
         assert!(!lost.to_string().contains("broken"), "{lost}");
-        let mut wrong = Status::invalid_argument("invalid memory_bytes: it is out of range");
-        wrong.metadata_mut().insert(REASON, "invalid-argument".parse().unwrap());
-        wrong.metadata_mut().insert(OBJECT, "memory_bytes".parse().unwrap());
-        assert_eq!(Failure::Refused(wrong).to_string(), "invalid --memory: it is out of range");
+        let check = |object: &'static str, message: &str, expected: &str| {
+            let mut status = Status::invalid_argument(message);
+            status.metadata_mut().insert(REASON, "invalid-argument".parse().unwrap());
+            status.metadata_mut().insert(OBJECT, object.parse().unwrap());
+            assert_eq!(Failure::Refused(status).to_string(), expected);
+        };
+        check("memory_bytes", "invalid memory_bytes: out of range", "invalid --memory: out of range");
+        check("nano_cpus", "nano_cpus cannot be enforced: no", "--cpus cannot be enforced: no");
+        check("user", "No such container: user", "No such container: user");
+        check("cmd", "container cmd is not running", "container cmd is not running");
+        let odd = Failure::Refused(Status::internal("failed to decode"));
+        assert!(odd.to_string().ends_with("failed to decode"), "{odd}");
         assert!(Failure::Refused(Status::not_found("")).to_string().contains("NotFound"));
     }
 }

@@ -1,8 +1,10 @@
 //! From create to remove: states, signals, waits, logs, exec, and a daemon that is killed in between.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::harness::{Bed, Case, Need};
 
@@ -19,6 +21,7 @@ pub const CASES: &[Case] = &[
     Case { name: "lifecycle/list-and-inspect", needs: &[], run: list },
     Case { name: "lifecycle/restart-policy", needs: &[], run: restart_policy },
     Case { name: "lifecycle/stats", needs: &[], run: stats },
+    Case { name: "lifecycle/stats-follow-new-containers", needs: &[], run: stats_follow },
     Case { name: "lifecycle/survives-kill-9-of-the-daemon", needs: &[], run: survives },
     Case { name: "lifecycle/exit-while-the-daemon-is-dead", needs: &[], run: exit_unseen },
     Case { name: "lifecycle/daemon-restart-keeps-serving", needs: &[], run: terminate },
@@ -322,6 +325,32 @@ fn stats(bed: &mut Bed) -> Result<()> {
     }
     ensure!(value[0]["cpu"]["usage_ns"].as_u64().is_some_and(|used| used > 0), "no time used: {value}");
     bed.ross(&["rm", "-f", &name])?.ok()?;
+    Ok(())
+}
+
+fn stats_follow(bed: &mut Bed) -> Result<()> {
+    let stopped = bed.name("stopped");
+    bed.ross(&["create", "--name", &stopped, "busybox", "true"])?.ok()?;
+    let mut watch = bed.daemon()?.command(&["stats", "--all", "--format", "json"]);
+    let mut watch = watch.stdout(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(watch.stdout.take().context("no output")?).lines();
+    let mut seen = |name: &str, running: bool| {
+        // A sample a second, for a bounded time.
+        let sample = lines.by_ref().take(60).map_while(Result::ok).find(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+            value["name"] == name && (value["cpu"]["usage_ns"] != 0) == running
+        });
+        sample.with_context(|| format!("no sample of {name}, running: {running}"))
+    };
+    let late = bed.name("late");
+    let result = seen(&stopped, false).and_then(|_| {
+        bed.ross(&["run", "-d", "--name", &late, "busybox", "sleep", "1000"])?.ok()?;
+        seen(&late, true)
+    });
+    watch.kill()?;
+    watch.wait()?;
+    result?;
+    bed.ross(&["rm", "-f", &late, &stopped])?.ok()?;
     Ok(())
 }
 

@@ -1,11 +1,13 @@
 //! `stats`: what containers use, once or over and over.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+mod discover;
+
+use std::collections::BTreeMap;
 
 use ross_api::v1::container_service_client::ContainerServiceClient;
-use ross_api::v1::{ContainerStats, ListContainersRequest, StatsContainerRequest};
+use ross_api::v1::{
+    ContainerState, ContainerStats, ContainerSummary, ListContainersRequest, StatsContainerRequest,
+};
 use tokio::sync::mpsc;
 use tonic::transport::Channel;
 
@@ -25,16 +27,12 @@ type Client = ContainerServiceClient<Channel>;
 /// What one container's stream says.
 type News = (usize, Result<Option<ContainerStats>, Failure>);
 
-/// Between two looks for containers that have started.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// `stats`
 pub async fn stats(args: &StatsArgs, context: &mut Context) -> Outcome {
     let client = context.daemon().await?.containers();
     let named = !args.containers.is_empty();
     if args.no_stream {
-        let names = if named { args.containers.clone() } else { running(&client, args.all).await? };
-        return once(names, args, client, context).await;
+        return once(args, client, context).await;
     }
     let (tell, news) = mpsc::channel::<News>(args.containers.len().max(SAMPLES));
     if named {
@@ -42,20 +40,39 @@ pub async fn stats(args: &StatsArgs, context: &mut Context) -> Outcome {
             tokio::spawn(follow(place, container.clone(), client.clone(), tell.clone()));
         }
     } else {
-        tokio::spawn(discover(args.all, client, tell.clone()));
+        tokio::spawn(discover::discover(args.all, client, tell.clone()));
     }
     drop(tell);
     live(news, named, args, context).await
 }
 
-async fn running(client: &Client, all: bool) -> Result<Vec<String>, Failure> {
+async fn list(client: &Client, all: bool) -> Result<Vec<ContainerSummary>, Failure> {
     let request = ListContainersRequest { all, ..ListContainersRequest::default() };
-    let answer = client.clone().list_containers(request).await?.into_inner();
-    Ok(answer.containers.into_iter().map(|container| container.id).collect())
+    Ok(client.clone().list_containers(request).await?.into_inner().containers)
+}
+
+fn runs(container: &ContainerSummary) -> bool {
+    matches!(container.state(), ContainerState::Running | ContainerState::Paused)
+}
+
+/// The row of a container that does not run.
+fn bare(container: ContainerSummary) -> ContainerStats {
+    ContainerStats { container_id: container.id, name: container.name, ..ContainerStats::default() }
 }
 
 /// A share of the CPU is known from the second sample on.
-async fn once(names: Vec<String>, args: &StatsArgs, client: Client, context: &mut Context) -> Outcome {
+async fn once(args: &StatsArgs, client: Client, context: &mut Context) -> Outcome {
+    let mut names = args.containers.clone();
+    let mut samples = Vec::new();
+    if names.is_empty() {
+        for container in list(&client, args.all).await? {
+            if runs(&container) {
+                names.push(container.id);
+            } else {
+                samples.push(bare(container));
+            }
+        }
+    }
     let second = async |container: String| -> Result<Option<ContainerStats>, Failure> {
         let request = StatsContainerRequest { container, stream: true };
         let mut samples = client.clone().stats_container(request).await?.into_inner();
@@ -63,7 +80,6 @@ async fn once(names: Vec<String>, args: &StatsArgs, client: Client, context: &mu
         Ok(samples.message().await?.or(first))
     };
     let answers = futures_util::future::join_all(names.into_iter().map(second)).await;
-    let mut samples = Vec::new();
     let mut failed = false;
     for answer in answers {
         match answer {
@@ -99,66 +115,44 @@ async fn live(
             let table = stats::list(latest.values(), args.no_trunc);
             context.streams.stdout.write(format!("{clear}{table}"))?;
         }
-        due = true;
         let Some((place, answer)) = news.recv().await else { break };
+        due = true;
         match answer {
             Ok(Some(sample)) if context.json() => {
                 context.streams.stdout.line(json_stats::sample(&sample))?;
             }
             Ok(Some(sample)) => drop(latest.insert(place, sample)),
-            Ok(None) => drop(latest.remove(&place)),
+            Ok(None) => due = latest.remove(&place).is_some(),
             // It went between the look and the question.
-            Err(failure) if !named && failure.is_not_found() => drop(latest.remove(&place)),
+            Err(failure) if !named && failure.is_not_found() => due = latest.remove(&place).is_some(),
             Err(failure) => {
-                context.streams.stderr.say(&failure);
+                // All connections end with the daemon; once is enough. A table drawn now would wipe it away.
+                if !(failure.is_lost() && failed) {
+                    context.streams.stderr.say(&failure);
+                }
                 latest.remove(&place);
-                failed = true;
+                (due, failed) = (false, true);
             }
         }
     }
     if failed { Err(Failure::Reported) } else { Ok(0) }
 }
 
-/// Follows all containers that run, and those that come to run; ends with the daemon.
-async fn discover(all: bool, client: Client, tell: mpsc::Sender<News>) {
-    let mut followed: HashMap<String, tokio::task::JoinHandle<()>> = HashMap::new();
-    let mut places = 0..;
-    let mut looks = tokio::time::interval(LOOK);
-    loop {
-        looks.tick().await;
-        followed.retain(|_, task| !task.is_finished());
-        let ids = match running(&client, all).await {
-            Ok(ids) => ids,
-            Err(failure) => {
-                let _ = tell.send((usize::MAX, Err(failure))).await;
-                return;
-            }
-        };
-        for id in ids {
-            if let Entry::Vacant(free) = followed.entry(id)
-                && let Some(place) = places.next()
-            {
-                let task = follow(place, free.key().clone(), client.clone(), tell.clone());
-                free.insert(tokio::spawn(task));
-            }
-        }
-    }
-}
-
-async fn follow(place: usize, container: String, mut client: Client, tell: mpsc::Sender<News>) {
+/// Passes on the samples of a container, to the end of its run; says whether that was a failure.
+async fn follow(place: usize, container: String, mut client: Client, tell: mpsc::Sender<News>) -> bool {
     let request = StatsContainerRequest { container, stream: true };
     let mut samples = match client.stats_container(request).await {
         Ok(answer) => answer.into_inner(),
         Err(status) => {
             let _ = tell.send((place, Err(status.into()))).await;
-            return;
+            return true;
         }
     };
     loop {
         let answer = samples.message().await.map_err(Failure::from);
-        let last = !matches!(answer, Ok(Some(_)));
+        let (last, failed) = (!matches!(answer, Ok(Some(_))), answer.is_err());
         if tell.send((place, answer)).await.is_err() || last {
-            return;
+            return failed;
         }
     }
 }

@@ -9,6 +9,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("cpu_period_us", "--cpu-period"),
     ("cpu_quota_us", "--cpu-quota"),
     ("dns_servers", "--dns"),
+    ("dns", "--dns-search or --dns-option"),
     ("domainname", "--domainname"),
     ("extra_hosts", "--add-host"),
     ("hostname", "--hostname"),
@@ -34,6 +35,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("ports", "--publish"),
     ("resources.blkio_weight", "--blkio-weight"),
     ("seccomp_profile", "--security-opt seccomp"),
+    ("sysctls", "--sysctl"),
     ("ulimits", "--ulimit"),
     ("working_dir", "--workdir"),
 ];
@@ -41,6 +43,7 @@ const FLAGS: &[(&str, &str)] = &[
 /// Fields whose flag has the field's name.
 const SAME: &[&str] = &[
     "blkio_weight",
+    "cgroup_parent",
     "cpu_shares",
     "cpuset_cpus",
     "cpuset_mems",

@@ -20,7 +20,6 @@ pub fn sample(stats: &ContainerStats) -> Value {
             "online_cpus": cpu.online_cpus,
             "throttled_ns": cpu.throttled_ns,
             "percent": cpu.percent,
-            "pressure": pressure(stats.cpu_pressure.as_ref()),
         },
         "memory": stats.memory.map(|memory| json!({
             "usage_bytes": memory.usage_bytes,
@@ -28,7 +27,6 @@ pub fn sample(stats: &ContainerStats) -> Value {
             "inactive_file_bytes": memory.inactive_file_bytes,
             "swap_bytes": memory.swap_bytes,
             "oom_kills": memory.oom_kills,
-            "pressure": pressure(stats.memory_pressure.as_ref()),
         })),
         "networks": stats.networks.iter().map(|interface| json!({
             "name": interface.name,
@@ -42,9 +40,11 @@ pub fn sample(stats: &ContainerStats) -> Value {
             "written_bytes": block.written_bytes,
             "reads": block.reads,
             "writes": block.writes,
-            "pressure": pressure(stats.io_pressure.as_ref()),
         })),
         "pids": stats.pids.map(|pids| json!({ "current": pids.current, "limit": pids.limit })),
+        "cpu_pressure": pressure(stats.cpu_pressure.as_ref()),
+        "memory_pressure": pressure(stats.memory_pressure.as_ref()),
+        "io_pressure": pressure(stats.io_pressure.as_ref()),
     })
 }
 

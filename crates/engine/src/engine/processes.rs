@@ -53,7 +53,7 @@ impl Engine {
         let handle = self.context.registry.find(container)?;
         let view = handle.view();
         if view.config.log.driver == LogDriver::None {
-            let text = format!("container {}: its log driver, none, keeps nothing to read", view.name);
+            let text = format!("container {}: configured logging driver does not support reading", view.name);
             return Err(EngineError::new(ross_types::ErrorKind::Unimplemented, view.id.as_str(), text));
         }
         Ok(LogStream::open(self.context.paths.log(&view.id), query, handle.views))

@@ -151,8 +151,21 @@ impl BlobStore {
     }
 
     /// Removes a blob; one that is not here is no error.
-    pub(crate) fn remove(&self, digest: &Digest) -> Result<(), ContentError> {
+    fn remove(&self, digest: &Digest) -> Result<(), ContentError> {
         remove_file(&self.path(digest))
+    }
+
+    /// Takes a blob out of sight; none if it is not here. Its bytes go when what is returned is dropped, which takes as
+    /// long as there are many.
+    pub(crate) fn take_out(&self, digest: &Digest) -> Result<Option<File>, ContentError> {
+        let path = self.path(digest);
+        match File::open(&path) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => {
+                let file = opened.map_err(ContentError::file("open", &path))?;
+                remove_file(&path).map(|()| Some(file))
+            }
+        }
     }
 
     /// Removes a blob and what is staged of it, because its bytes are wrong.

@@ -5,8 +5,8 @@
 //! | ≥ 6.8 | fsconfig `lowerdir+`, one by one | no limit on their length |
 //! | 6.1 – 6.7 | mount(2), directories named `/proc/self/fd/<n>` | all options must fit in one page; 127 layer paths do not |
 //!
-//! A `lowerdir+` that the kernel does not know answers EINVAL on the first layer, before anything is mounted. The kernel
-//! writes a line about it into its log, so a process asks once.
+//! A `lowerdir+` that the kernel does not know ends in EINVAL before anything is mounted. The kernel writes a line about
+//! it into its log, so a process asks once.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -51,7 +51,11 @@ impl Overlay {
             return self.mount_by_page(target);
         }
         match self.mount_by_context(target) {
-            Err(Errno::INVAL | Errno::NOSYS) => self.mount_by_page(target),
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                self.mount_by_page(target)?;
+                NO_APPEND.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             done => done,
         }
     }
@@ -61,12 +65,8 @@ impl Overlay {
         let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         let context = context.as_fd();
         rustix::mount::fsconfig_set_string(context, "source", "overlay")?;
-        for (index, lower) in self.lower.iter().enumerate() {
-            let added = rustix::mount::fsconfig_set_string(context, "lowerdir+", lower.name(VALUE_MAX));
-            if index == 0 && added == Err(Errno::INVAL) {
-                NO_APPEND.store(true, Ordering::Relaxed);
-            }
-            added?;
+        for lower in &self.lower {
+            rustix::mount::fsconfig_set_string(context, "lowerdir+", lower.name(VALUE_MAX))?;
         }
         if let Some((upper, work)) = &self.writable {
             rustix::mount::fsconfig_set_string(context, "upperdir", upper.name(VALUE_MAX))?;

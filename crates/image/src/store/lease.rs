@@ -5,6 +5,7 @@
 //! them, which takes long, comes after.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -142,10 +143,13 @@ impl Held {
         for digest in &wants.blobs {
             if !used.blobs.contains(digest) && !self.blobs.contains_key(digest) {
                 let gone = match fate {
-                    Fate::Remove => inner.blobs.remove(digest),
-                    Fate::Demote => inner.blobs.demote(digest),
+                    Fate::Remove => inner.blobs.take_out(digest),
+                    Fate::Demote => inner.blobs.demote(digest).map(|()| None),
                 };
-                swept.note(gone.map_err(Error::from));
+                match gone {
+                    Ok(gone) => swept.blobs.extend(gone),
+                    Err(error) => swept.note(Err(error.into())),
+                }
             }
         }
         for key in &wants.layers {
@@ -160,11 +164,14 @@ impl Held {
     }
 }
 
-/// What was taken out of sight under the lock, to be deleted without it: a layer may have a million files.
+/// What was taken out of sight under the lock, to be deleted without it: a layer may have a million files, a blob
+/// gigabytes.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Swept<'a> {
     leases: &'a Leases,
+    /// Unlinked; the last descriptor of each.
+    blobs: Vec<File>,
     layers: Vec<GoneLayer>,
     failed: Option<Error>,
 }
@@ -172,7 +179,7 @@ pub(crate) struct Swept<'a> {
 impl<'a> Swept<'a> {
     fn new(leases: &'a Leases) -> Self {
         leases.sweeping.fetch_add(1, Ordering::AcqRel);
-        Self { leases, layers: Vec::new(), failed: None }
+        Self { leases, blobs: Vec::new(), layers: Vec::new(), failed: None }
     }
 
     fn note(&mut self, result: Result<(), Error>) {
@@ -186,6 +193,7 @@ impl<'a> Swept<'a> {
     /// # Errors
     /// What failed first, in taking out of sight or in deleting.
     pub(crate) fn delete(mut self) -> Result<(), Error> {
+        self.blobs.clear();
         for layer in std::mem::take(&mut self.layers) {
             self.note(layer.delete().map_err(Error::from));
         }
@@ -195,6 +203,7 @@ impl<'a> Swept<'a> {
 
 impl Drop for Swept<'_> {
     fn drop(&mut self) {
+        self.blobs.clear();
         self.layers.clear();
         self.leases.sweeping.fetch_sub(1, Ordering::AcqRel);
         self.leases.returned.notify_waiters();

@@ -48,7 +48,10 @@ pub(super) fn remove(
     }
     let Removal { removed, swept, .. } = removal;
     drop(held);
-    swept.map_or(Ok(()), Swept::delete)?;
+    if let Some(Err(error)) = swept.map(Swept::delete) {
+        // The image is gone; what stays of its files is swept when the store is opened next.
+        tracing::warn!(error = &error as &dyn std::error::Error, "cannot delete all of a removed image");
+    }
     Ok(removed)
 }
 
