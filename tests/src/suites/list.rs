@@ -1,6 +1,6 @@
 //! All suites, in the order they run.
 
-use super::{bad_input, images, lifecycle, limits, network, run, runtime, terminal};
+use super::{bad_input, callers, images, lifecycle, limits, network, run, runtime, terminal};
 use crate::harness::Case;
 
 /// Every case of every suite.
@@ -14,6 +14,7 @@ pub fn all() -> Vec<Case> {
         terminal::CASES,
         images::CASES,
         bad_input::CASES,
+        callers::CASES,
     ]
     .concat()
 }

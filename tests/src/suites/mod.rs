@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
 mod bad_input;
+mod callers;
 mod images;
 mod lifecycle;
 mod limits;
