@@ -1,4 +1,4 @@
-//! `cargo xtask bench [runtime|run|pull|memory]... [--vm] [--tmpfs] [--samples N] [--write]`: ross against its peers from
+//! `cargo xtask bench [runtime|run|pull|memory|trace]... [--vm] [--tmpfs] [--samples N] [--write]`: ross against its peers from
 //! Debian, all in one run and in turn, as tables of medians and ratios.
 //!
 //! Never a test: a figure depends on the machine. Everything runs in namespaces of its own, or with `--vm` in the
@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod runtime;
 mod sample;
+mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -70,9 +71,9 @@ impl Options {
                     let text = args.next().context("--samples: how many?")?;
                     options.samples = text.parse().with_context(|| format!("--samples {text}"))?;
                 }
-                "runtime" | "run" | "pull" | "memory" => options.subjects.push(arg.clone()),
+                "runtime" | "run" | "pull" | "memory" | "trace" => options.subjects.push(arg.clone()),
                 other => {
-                    bail!("bench: unknown word `{other}`; subjects are runtime, run, pull, memory")
+                    bail!("bench: unknown word `{other}`; subjects are runtime, run, pull, memory, trace")
                 }
             }
         }
@@ -85,6 +86,7 @@ impl Options {
     /// Where in docs/performance.md the report goes: what is measured alone has a section of its own.
     fn section(&self) -> &'static str {
         match (&self.subjects[..], self.in_vm) {
+            ([only], false) if only == "trace" => "trace",
             ([only], false) if only == "runtime" => "runtime",
             (_, true) => "vm",
             (_, false) => "host",
@@ -151,6 +153,7 @@ pub fn steps(args: &[String]) -> Result<ExitCode> {
             "runtime" => runtime::measure(&place),
             "run" => run::measure(&place),
             "pull" => pull::measure(&place),
+            "trace" => trace::measure(&place),
             _ => memory::measure(&place),
         };
         tables.push(measured.unwrap_or_else(|error| format!("### {subject}\n\nnot measured: {error:#}\n")));

@@ -10,7 +10,8 @@ use anyhow::Result;
 
 use super::sample::compare;
 use super::{Place, report};
-use bundle::Bundle;
+pub use bundle::Bundle;
+pub use subject::Subject;
 
 /// The name that ratios are to.
 const BASE: &str = "ross-runtime";

@@ -35,6 +35,12 @@ pub fn all(place: &Place) -> Vec<Subject> {
 }
 
 impl Subject {
+    /// The one this is all about.
+    pub fn ross(place: &Place) -> Self {
+        let program = place.bin.join("ross-runtime");
+        Self { name: super::BASE, program, options: &[], dir: place.dir.clone() }
+    }
+
     /// A container id that no other subject uses.
     pub fn id(&self, stem: &str) -> String {
         format!("bench-{stem}-{}", self.folder())
