@@ -58,7 +58,7 @@ fn count(mut child: Child) -> io::Result<u64> {
     loop {
         let status = waitpid(None, Some(WaitPidFlag::__WALL))?;
         if Instant::now() > deadline {
-            return Err(Error::other(format!("more than {count} in {PATIENCE:?}")));
+            return Err(Error::other(format!("more than {count}, and {PATIENCE:?} are over")));
         }
         match status {
             WaitStatus::Exited(pid, code) if pid == root => {

@@ -24,7 +24,17 @@ pub fn table(place: &Place, subjects: &[Subject], bundles: &[Bundle]) -> String 
     for (number, bundle) in bundles.iter().enumerate() {
         for subject in subjects {
             let id = subject.id("cost");
-            let words = subject.words(&["run", "--bundle", &bundle.path, &id]);
+            let run = ["run", "--bundle", &bundle.path, &id];
+            if let Err(error) = subject.call(&run) {
+                text.push_str(&format!(
+                    "| {} | {} | {} | | |\n",
+                    subject.name,
+                    bundle.title,
+                    cell(Err(error))
+                ));
+                continue;
+            }
+            let words = subject.words(&run);
             // Step by step a peer takes a minute or more.
             let counted = number == 0 || subject.name == super::BASE;
             let cells = [

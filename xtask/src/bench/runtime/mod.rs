@@ -20,7 +20,7 @@ pub fn measure(place: &Place) -> Result<String> {
     let subjects = subject::all(place);
     let samples = place.samples * 4;
     let bundles = Bundle::all(place)?;
-    let mut text = String::new();
+    let mut text = format!("{samples} samples of one container, {} of a hundred.\n\n", many::ROUNDS);
     let mut add = |table: String| {
         text.push_str(&table);
         text.push('\n');
