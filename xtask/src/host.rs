@@ -18,6 +18,18 @@ pub const QEMU: Program = Program { name: "qemu-system-x86_64", package: "qemu-s
 pub const MKFS: Program = Program { name: "mkfs.ext4", package: "e2fsprogs" };
 pub const REGISTRY: Program = Program { name: "docker-registry", package: "docker-registry" };
 pub const IP: Program = Program { name: "ip", package: "iproute2" };
+pub const STRACE: Program = Program { name: "strace", package: "strace" };
+/// What calls ross-runtime in the test machine, and what those need to run there.
+pub const CALLERS: [Program; 8] = [
+    Program { name: "podman", package: "podman" },
+    Program { name: "conmon", package: "conmon" },
+    Program { name: "containerd", package: "containerd" },
+    Program { name: "ctr", package: "containerd" },
+    Program { name: "dockerd", package: "docker.io" },
+    Program { name: "docker", package: "docker.io" },
+    Program { name: "iptables", package: "iptables" },
+    Program { name: "apparmor_parser", package: "apparmor" },
+];
 
 const SEARCH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
@@ -28,7 +40,9 @@ pub fn find(name: &str) -> Option<PathBuf> {
 
 /// Makes sure all of `programs` are there, installing their packages where root and apt allow it.
 pub fn require(programs: &[Program]) -> Result<()> {
-    let missing: Vec<&str> = programs.iter().filter(|p| find(p.name).is_none()).map(|p| p.package).collect();
+    let mut missing: Vec<&str> =
+        programs.iter().filter(|p| find(p.name).is_none()).map(|p| p.package).collect();
+    missing.dedup();
     if missing.is_empty() {
         return Ok(());
     }

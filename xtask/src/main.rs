@@ -27,6 +27,8 @@ usage: cargo xtask COMMAND
   build               release binaries into target/release; ross-shim and ross-runtime static
   bench [runtime|run|pull|memory]... [--vm] [--tmpfs] [--samples N] [--write]
                       ross against its peers from Debian, in one run
+  trace [--vm] [--samples N] [--write]
+                      where the time of one `ross-runtime run` goes, phase by phase
   vm [--keep-disk] [--seat N] -- COMMAND...
                       boot the test machine and run COMMAND in it
   tidy                check the rules of the house: floors, file sizes, //!, where unsafe may be
@@ -56,6 +58,10 @@ fn run(mut args: Vec<String>) -> Result<ExitCode> {
         }
         "test" => test::run(&args),
         "bench" => bench::main(&args),
+        "trace" => {
+            args.insert(0, "trace".to_owned());
+            bench::main(&args)
+        }
         "bench-steps" => bench::steps(&args),
         "tidy" => tidy::run(),
         "vm" => vm::run(&args),

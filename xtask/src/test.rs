@@ -43,6 +43,10 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
     }
     if place != Some("host") {
         println!("\n== in test machines: a stock kernel, pure cgroup v2");
+        if let Err(error) = host::require(&host::CALLERS) {
+            // The cases that want them say so in the summary, each with its reason.
+            println!("callers of the runtime cannot be had: {error:#}");
+        }
         let more = if filters.is_empty() { controller_tests()? } else { Vec::new() };
         if !in_machines(&suites, &bin, filters, &more)? {
             failed.push("the test machines");

@@ -1,19 +1,16 @@
 //! The bed a case lies in: a folder on a real file system, a daemon with its own root and state, the images it needs.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use rootfs_fixtures::{Compression, Flavour};
 use tempfile::TempDir;
 
 use super::Output;
-
-/// How long anything may take that the test machine's emulation makes slow.
-const PATIENCE: Duration = Duration::from_secs(120);
+use super::call::{PATIENCE, call};
 
 /// Shared by all cases of a run; the daemon is started when a case first asks for it.
 #[derive(Debug)]
@@ -179,7 +176,7 @@ impl Daemon {
             if Instant::now() > deadline {
                 bail!("rossd did not end within {PATIENCE:?} of SIGTERM");
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
         Ok(())
     }
@@ -221,7 +218,7 @@ impl Daemon {
             if Instant::now() > deadline {
                 bail!("rossd was not ready within {PATIENCE:?}\n{}", self.log_tail());
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 }
@@ -252,37 +249,8 @@ fn spawn(bin: &Path, dir: &Path) -> Result<Child> {
         .context("start rossd")
 }
 
-fn finish(mut command: Command, input: Option<&[u8]>) -> Result<Output> {
+fn finish(command: Command, input: Option<&[u8]>) -> Result<Output> {
     let shown = format!("{command:?}");
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    if input.is_some() {
-        command.stdin(Stdio::piped());
-    }
-    let mut child = command.spawn().with_context(|| format!("start {shown}"))?;
-    if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-        stdin.write_all(input)?;
-    }
-    let output = wait_with_deadline(child).with_context(|| shown.clone())?;
-    let code = output.status.code().unwrap_or(-1);
-    Ok(Output {
-        command: shown.rsplit_once("/ross\" ").map_or(shown.clone(), |(_, args)| format!("ross {args}")),
-        code,
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
-}
-
-/// Collects a child's output; one that outlives [`PATIENCE`] is killed and is an error.
-fn wait_with_deadline(child: Child) -> Result<std::process::Output> {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id())?).context("pid")?;
-    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-    let (done, waiter) = std::sync::mpsc::channel();
-    std::thread::spawn(move || done.send(child.wait_with_output()));
-    match waiter.recv_timeout(PATIENCE) {
-        Ok(output) => Ok(output?),
-        Err(_) => {
-            rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL)?;
-            bail!("did not end within {PATIENCE:?}")
-        }
-    }
+    let shown = shown.rsplit_once("/ross\" ").map_or(shown.clone(), |(_, args)| format!("ross {args}"));
+    call(command, shown, input)
 }

@@ -2,6 +2,8 @@
 
 mod bed;
 mod bundle;
+mod call;
+mod corner;
 mod leftovers;
 mod liar;
 mod needs;
@@ -11,6 +13,8 @@ mod terminal;
 
 pub use bed::{Bed, Daemon};
 pub use bundle::Bundle;
+pub use call::{PATIENCE, call};
+pub use corner::Corner;
 pub use leftovers::Leftovers;
 pub use liar::{Liar, Lie};
 pub use needs::Need;

@@ -1,6 +1,6 @@
 //! All suites, in the order they run.
 
-use super::{api, bad_input, images, lifecycle, limits, network, run, runtime, terminal};
+use super::{api, bad_input, callers, images, lifecycle, limits, network, run, runtime, terminal};
 use crate::harness::Case;
 
 /// Every case of every suite.
@@ -15,6 +15,7 @@ pub fn all() -> Vec<Case> {
         images::CASES,
         api::CASES,
         bad_input::CASES,
+        callers::CASES,
     ]
     .concat()
 }

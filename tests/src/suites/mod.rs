@@ -2,6 +2,7 @@
 
 mod api;
 mod bad_input;
+mod callers;
 mod images;
 mod lifecycle;
 mod limits;

@@ -1,4 +1,4 @@
-//! `cargo xtask bench [runtime|run|pull|memory]... [--vm] [--tmpfs] [--samples N] [--write]`: ross against its peers from
+//! `cargo xtask bench [runtime|run|pull|memory|trace]... [--vm] [--tmpfs] [--samples N] [--write]`: ross against its peers from
 //! Debian, all in one run and in turn, as tables of medians and ratios.
 //!
 //! Never a test: a figure depends on the machine. Everything runs in namespaces of its own, or with `--vm` in the
@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod runtime;
 mod sample;
+mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,7 +36,12 @@ const PEERS: &[&str] = &[
     "iptables",
     // dockerd wants its parser where the kernel has AppArmor, as the test machine has.
     "apparmor",
+    // Counts system calls.
+    "strace",
 ];
+
+/// Examples of ross-runtime that measure or are measured.
+const OWN_PROGRAMS: [&str; 3] = ["floor", "peak", "instructions"];
 
 /// Cgroups that containerd, docker and podman make above those of their containers.
 const PARENT_GROUPS: [&str; 3] = ["default", "docker", "libpod_parent"];
@@ -65,14 +71,26 @@ impl Options {
                     let text = args.next().context("--samples: how many?")?;
                     options.samples = text.parse().with_context(|| format!("--samples {text}"))?;
                 }
-                "runtime" | "run" | "pull" | "memory" => options.subjects.push(arg.clone()),
-                other => bail!("bench: unknown word `{other}`; subjects are runtime, run, pull, memory"),
+                "runtime" | "run" | "pull" | "memory" | "trace" => options.subjects.push(arg.clone()),
+                other => {
+                    bail!("bench: unknown word `{other}`; subjects are runtime, run, pull, memory, trace")
+                }
             }
         }
         if options.subjects.is_empty() {
             options.subjects = ["runtime", "run", "pull", "memory"].map(str::to_owned).into();
         }
         Ok(options)
+    }
+
+    /// Where in docs/performance.md the report goes: what is measured alone has a section of its own.
+    fn section(&self) -> &'static str {
+        match (&self.subjects[..], self.in_vm) {
+            ([only], false) if only == "trace" => "trace",
+            ([only], false) if only == "runtime" => "runtime",
+            (_, true) => "vm",
+            (_, false) => "host",
+        }
     }
 }
 
@@ -86,8 +104,12 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
         host::install(PEERS)?;
     }
     let bin = binaries::build()?.dir;
-    let floor = binaries::build_static(&["-p", "ross-runtime", "--example", "floor"])?.join("examples/floor");
-    std::fs::copy(&floor, bin.join("floor")).context("copy the floor")?;
+    let mut what = vec!["-p", "ross-runtime"];
+    what.extend(OWN_PROGRAMS.iter().flat_map(|name| ["--example", name]));
+    let examples = binaries::build_static(&what)?.join("examples");
+    for name in OWN_PROGRAMS {
+        std::fs::copy(examples.join(name), bin.join(name)).with_context(|| format!("copy {name}"))?;
+    }
     let report = binaries::target_dir().join("bench.md");
     let _ = std::fs::remove_file(&report);
     let samples = options.samples.to_string();
@@ -113,7 +135,7 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     let text = std::fs::read_to_string(&report).context("the bench left no report")?;
     println!("{text}");
     if options.write {
-        report::write(&text, if options.in_vm { "vm" } else { "host" })?;
+        report::write(&text, options.section())?;
     }
     Ok(code)
 }
@@ -131,6 +153,7 @@ pub fn steps(args: &[String]) -> Result<ExitCode> {
             "runtime" => runtime::measure(&place),
             "run" => run::measure(&place),
             "pull" => pull::measure(&place),
+            "trace" => trace::measure(&place),
             _ => memory::measure(&place),
         };
         tables.push(measured.unwrap_or_else(|error| format!("### {subject}\n\nnot measured: {error:#}\n")));

@@ -28,9 +28,23 @@ impl Spec {
     /// # Errors
     /// When it is no JSON, has a value of a wrong type, or contradicts itself.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidSpec> {
-        let spec: Self = parse(bytes)?;
+        let mut spec: Self = parse(bytes)?;
+        spec.read_as_its_version();
         spec.check()?;
         Ok(spec)
+    }
+
+    /// Says what a field meant in the version of the specification that the configuration names.
+    fn read_as_its_version(&mut self) {
+        let minor = self.oci_version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+        let resources = self.linux.as_mut().and_then(|linux| linux.resources.as_mut());
+        // Before 1.3 zero, which Go writes for nothing, was no limit; podman up to 5.3 writes it for `--pids-limit -1`.
+        if minor.is_some_and(|minor| minor < 3)
+            && let Some(pids) = resources.and_then(|resources| resources.pids.as_mut())
+            && pids.limit == Some(0)
+        {
+            pids.limit = Some(-1);
+        }
     }
 }
 
@@ -160,6 +174,22 @@ mod tests {
         check("{\"root\":\n{\"path\":\n3}}", "root.path", "expected a string");
         check("{", "line 1 column 1", "EOF");
         check("7", "line 1 column 1", "expected");
+    }
+
+    #[test]
+    fn no_processes_by_version() {
+        let check = |version: &str, limit: i64| {
+            let resources = r#""linux":{"namespaces":[{"type":"mount"}],"resources":{"pids":{"limit":0}}}"#;
+            let process = r#""process":{"args":["a"],"cwd":"/"},"root":{"path":"r"}"#;
+            let json = format!(r#"{{"ociVersion":"{version}",{process},{resources}}}"#);
+            let spec = Spec::parse(json.as_bytes()).unwrap();
+            let pids = spec.linux.unwrap().resources.unwrap().pids.unwrap();
+            assert_eq!(pids.limit, Some(limit), "{version}");
+        };
+        check("1.0.2-dev", -1);
+        check("1.2.1", -1);
+        check("1.3.0", 0);
+        check("1.10.0+dev", 0);
     }
 
     #[test]
