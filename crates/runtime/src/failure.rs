@@ -92,6 +92,7 @@ fn describe(stage: Stage, index: usize, spec: &Spec, process: &Process) -> Strin
         Stage::DeviceLink => "make the links of /dev".to_owned(),
         Stage::Terminal => "open a terminal of the container's /dev/pts".to_owned(),
         Stage::Stdio => "connect the standard streams".to_owned(),
+        Stage::Null => "open /dev/null of the container for the standard streams".to_owned(),
         Stage::Hostname => format!("set hostname {}", spec.hostname),
         Stage::Domainname => format!("set domainname {}", spec.domainname),
         Stage::Sysctl => {
