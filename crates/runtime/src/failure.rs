@@ -17,7 +17,28 @@ pub(crate) fn explain(failure: Failure, spec: &Spec, process: &Process) -> Error
         Stage::StartContainerHook => return hook(failure, spec, "startContainer"),
         stage => describe(stage, usize::from(failure.index), spec, process),
     };
+    let step = match newer_calls(failure.stage) {
+        Some(calls) if errno == Errno::NOSYS => format!("{step}: {calls}"),
+        _ => step,
+    };
     Error::Setup { step, errno }
+}
+
+/// What a step needs of calls that are newer than Linux 5.0: if one is not there, it is one of these.
+fn newer_calls(stage: Stage) -> Option<&'static str> {
+    Some(match stage {
+        Stage::Propagation | Stage::MountChange | Stage::RootReadonly | Stage::RootPropagation => {
+            "mount_setattr"
+        }
+        Stage::MountTarget | Stage::DeviceDirectory | Stage::Device => "openat2",
+        Stage::MountNew => "fsopen, fsconfig or fsmount",
+        Stage::MountParameter => "fsconfig",
+        Stage::RootAttach | Stage::MountAttach => "move_mount",
+        Stage::MaskedPath | Stage::ReadonlyPath | Stage::Terminal => "openat2, open_tree or move_mount",
+        Stage::Sysctl | Stage::AppArmor | Stage::Selinux => "openat2 or fsopen",
+        Stage::PreserveFds => "close_range",
+        _ => return None,
+    })
 }
 
 fn hook(failure: Failure, spec: &Spec, kind: &'static str) -> Error {
@@ -92,6 +113,7 @@ fn describe(stage: Stage, index: usize, spec: &Spec, process: &Process) -> Strin
         Stage::DeviceLink => "make the links of /dev".to_owned(),
         Stage::Terminal => "open a terminal of the container's /dev/pts".to_owned(),
         Stage::Stdio => "connect the standard streams".to_owned(),
+        Stage::Null => "open /dev/null of the container for the standard streams".to_owned(),
         Stage::Hostname => format!("set hostname {}", spec.hostname),
         Stage::Domainname => format!("set domainname {}", spec.domainname),
         Stage::Sysctl => {

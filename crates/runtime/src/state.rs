@@ -176,13 +176,7 @@ impl ContainerDir {
     }
 
     pub(crate) fn read(&self, id: &str) -> Result<Record, Error> {
-        let damaged = |reason: String| Error::DamagedState { id: id.to_owned(), reason };
-        let record: Record =
-            serde_json::from_slice(&self.read_bytes(id)?).map_err(|error| damaged(error.to_string()))?;
-        match record.version {
-            1 => Ok(record),
-            other => Err(damaged(format!("version {other} is from another ross"))),
-        }
+        parse_record(id, &self.read_bytes(id)?)
     }
 
     pub(crate) fn read_config(&self, id: &str) -> Result<Spec, Error> {
@@ -253,6 +247,16 @@ impl ContainerDir {
         let dir = rustix::fs::open(&self.path, flags, Mode::empty()).map_err(failed)?;
         rustix::fs::flock(&dir, FlockOperation::LockExclusive).map_err(failed)?;
         Ok(dir)
+    }
+}
+
+fn parse_record(id: &str, bytes: &[u8]) -> Result<Record, Error> {
+    let damaged = |reason: String| Error::DamagedState { id: id.to_owned(), reason };
+    let record: Record = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
+    match (record.version, record.pid) {
+        (1, 1..) => Ok(record),
+        (1, pid) => Err(damaged(format!("{pid} is no process id"))),
+        (other, _) => Err(damaged(format!("version {other} is from another ross"))),
     }
 }
 
@@ -378,6 +382,34 @@ mod tests {
         }
         for id in ["", ".", "..", ".a", "a/b", "../a", "a b", "a\0", "ä", &"a".repeat(256)] {
             check(id, false);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn changed_records_are_refused_or_the_same_again(changes in crate::spec::mutate::any_changes()) {
+            let record = Record {
+                version: 1,
+                id: "id".to_owned(),
+                pid: 5,
+                start_time: 6,
+                bundle: "/b".into(),
+                rootfs: "/b/r".into(),
+                created: now(),
+                cgroup: "/ross/id".to_owned(),
+                annotations: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+            };
+            let mut document = serde_json::to_value(&record).unwrap();
+            document["config"] = serde_json::to_value(crate::defaults::default_spec()).unwrap();
+            assert_eq!(parse_record("id", document.to_string().as_bytes()).unwrap(), record);
+            let bytes = changes.of(&document);
+            let _ = serde_json::from_slice::<RecordWith<Spec>>(&bytes);
+            let _ = serde_json::from_slice::<RecordWith<HooksOnly>>(&bytes);
+            if let Ok(record) = parse_record("id", &bytes) {
+                assert!(record.pid > 0);
+                let written = serde_json::to_vec(&record).unwrap();
+                assert_eq!(parse_record("id", &written).unwrap(), record);
+            }
         }
     }
 

@@ -212,28 +212,3 @@ fn propagation_of_the_root() {
         assert!(word != "private" || !said.out.contains("master:"), "{said:?}");
     }
 }
-
-#[test]
-fn cgroup_is_shown_read_only_or_not() {
-    for namespace in [true, false] {
-        for (word, writable) in [("ro", false), ("rw", true)] {
-            let script = "cat /sys/fs/cgroup/cgroup.procs; ls -d /sys/fs/cgroup/*/; \
-                          mkdir /sys/fs/cgroup/made && rmdir /sys/fs/cgroup/made && echo made";
-            let mut bundle = Bundle::required(script);
-            bundle.config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "cgroup");
-            bundle.config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "cgroup2");
-            bundle.mount(json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
-                "options": ["nosuid", "noexec", "nodev", "relatime", word]}));
-            if !namespace {
-                let namespaces = bundle.config["linux"]["namespaces"].as_array_mut().unwrap();
-                namespaces.retain(|namespace| namespace["type"] != "cgroup");
-            }
-            let said = bundle.run();
-            // Its own cgroup and nothing beside it (CVE-2023-25809).
-            assert!(said.out.starts_with("1\n"), "{said:?}");
-            assert!(!said.out.contains("/sys/fs/cgroup/ross/"), "{said:?}");
-            assert_eq!(said.out.contains("made\n"), writable, "{said:?}");
-            assert_eq!(said.err.contains("Read-only file system"), !writable, "{said:?}");
-        }
-    }
-}

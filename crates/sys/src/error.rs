@@ -54,9 +54,13 @@ impl fmt::Display for SysError {
 
 impl std::error::Error for SysError {}
 
-/// The C library's sentence for an errno, in lower case as Unix programs print it.
+/// The C library's sentence for an errno, in lower case as Unix programs print it. A call that is not there is one of a
+/// newer kernel, or is kept away by a filter that does not know it.
 #[must_use]
 pub fn describe(errno: Errno) -> String {
+    if errno == Errno::NOSYS {
+        return "function not implemented (ross needs Linux 6.1, and all its calls of a filter around it)".to_owned();
+    }
     let text = std::io::Error::from(errno).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();

@@ -294,5 +294,9 @@ fn write_one(directory: &Directory, path: &CgroupPath, write: &Write) -> Result<
 }
 
 pub(super) fn io(operation: &'static str, path: &str) -> impl FnOnce(Errno) -> CgroupError {
-    move |source| CgroupError::Io { operation, path: path.to_owned(), source }
+    move |source| {
+        // The one call of it that an old kernel, or a filter, has not got.
+        let operation = if source == Errno::NOSYS && operation == "open" { "openat2" } else { operation };
+        CgroupError::Io { operation, path: path.to_owned(), source }
+    }
 }

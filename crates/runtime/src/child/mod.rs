@@ -11,6 +11,7 @@ mod devices;
 mod hook;
 mod mounts;
 mod namespaces;
+mod null;
 mod path;
 mod procfs;
 mod program;

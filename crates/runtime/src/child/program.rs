@@ -182,4 +182,19 @@ mod tests {
         check("", 0, false, "");
         check(&format!("a:x:7:7::/{}:", "a".repeat(600)), 7, true, "");
     }
+
+    proptest::proptest! {
+        /// The container's own file: whatever is in a line, a home is a variable that ends in its room.
+        #[test]
+        fn any_line_is_a_home_or_none(line in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..700),
+            fields in proptest::collection::vec("[/a:]{0,9}|7|[0-9]{1,12}|/a{490,510}", 0..8)) {
+            for line in [line.as_slice(), fields.join(":").as_bytes()] {
+                let mut home = [0; HOME_ROOM];
+                home_of(line, 7, &mut home);
+                let variable = CStr::from_bytes_until_nul(&home).unwrap().to_bytes();
+                assert!(variable.is_empty() || variable.starts_with(b"HOME="));
+                assert!(!variable.contains(&b':'));
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ross_sys::mount::{MountChange, Propagation, attr};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, makedev, open};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, Result};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
@@ -16,6 +16,7 @@ use crate::plan::RootPlan;
 
 use super::descriptor::SetupFd;
 use super::mounts::attach as attach_mount;
+use super::null::is_null;
 use super::path::open_in_root;
 use super::report::{At, Failure, Stage, Step};
 
@@ -69,10 +70,7 @@ fn cover(target: &SetupFd, null: &mut Option<SetupFd>, empty: &mut Option<SetupF
 /// The host's /dev/null, seen to be it: the container's could be anything (CVE-2025-31133).
 fn host_null() -> Result<SetupFd> {
     let null = open(c"/dev/null", OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    let stat = fstat(&null)?;
-    let is_null =
-        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == makedev(1, 3);
-    if is_null { Ok(null.into()) } else { Err(Errno::NODEV) }
+    if is_null(null.as_fd())? { Ok(null.into()) } else { Err(Errno::NODEV) }
 }
 
 fn empty_directory() -> Result<SetupFd> {

@@ -11,7 +11,7 @@ use crate::plan::{Plan, ProcessPlan, StdioPlan};
 
 use super::report::{At, Failure, Message, Stage, Step};
 use super::{
-    Joined, credentials, descriptor::SetupFd, devices, hook, mounts, namespaces, path, procfs, program,
+    Joined, credentials, descriptor::SetupFd, devices, hook, mounts, namespaces, null, path, procfs, program,
     report, root, scheduling, terminal,
 };
 
@@ -226,6 +226,9 @@ fn finish_process(
     // may wait for long. Its descriptors lead to the host: nobody may look into them, and even who may trace everything
     // finds none (CVE-2016-9962, CVE-2024-21626). exec makes it dumpable again.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Stage::Capabilities)?;
+    if !matches!(plan.stdio, StdioPlan::Terminal(_)) {
+        null::reopen().at(Stage::Null)?;
+    }
     ross_sys::fd::close_all_but(3 + plan.preserve_fds, kept).at(Stage::PreserveFds)?;
     if let Some(name) = &plan.keyring {
         credentials::new_keyring(name)?;

@@ -7,6 +7,8 @@
 mod affinity;
 mod container;
 mod devices;
+#[cfg(test)]
+mod fuzz;
 mod hooks;
 mod id_map;
 mod list;

@@ -284,7 +284,7 @@ fn finish_tree(
 }
 
 /// The path without `.`, `..` and double slashes; relative ones are taken from the root (runtime-spec 1.2).
-fn clean(path: &str) -> String {
+pub(super) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for component in Path::new(path).components() {
         match component {

@@ -18,4 +18,4 @@ mod tests;
 
 pub use compile::{Listener, Program, compile, compile_for};
 pub use error::SeccompError;
-pub use syscalls::{Abi, X32_BIT, lookup as lookup_syscall, names as syscall_names};
+pub use syscalls::{Abi, Multiplexed, X32_BIT, lookup as lookup_syscall, names as syscall_names};

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use ross_sys::seccomp::{Flags, Instruction};
 
 use super::interpreter::{Data, check, run};
-use super::{Abi, SeccompError, X32_BIT, compile_for, lookup_syscall};
+use super::{Abi, Multiplexed, SeccompError, X32_BIT, compile_for, lookup_syscall};
 use crate::spec::{
     Seccomp, SeccompAction, SeccompArch, SeccompFlag, SeccompOperator, SyscallArg, SyscallRule,
 };

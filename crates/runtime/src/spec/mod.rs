@@ -9,8 +9,11 @@ mod absent;
 mod capabilities;
 mod check;
 mod config;
+pub mod fuzz;
 mod linux;
 mod load;
+#[cfg(test)]
+pub(crate) mod mutate;
 mod process;
 mod resources;
 mod seccomp;

@@ -25,6 +25,8 @@ pub struct Bundle {
     dir: TempDir,
     pub id: String,
     pub config: Value,
+    /// The runtime.
+    pub program: PathBuf,
 }
 
 /// What a command said.
@@ -68,7 +70,7 @@ impl Bundle {
         // Of its own on the whole host: a process id is not, for who runs in a pid namespace.
         let random = dir.path().file_name().unwrap().to_str().unwrap().trim_start_matches(".tmp").to_owned();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Some(Self { dir, id: format!("ross-test-{random}-{number}"), config })
+        Some(Self { dir, id: format!("ross-test-{random}-{number}"), config, program: RUNTIME.into() })
     }
 
     /// As [`Bundle::new`], for a test that has to run: where it cannot, it fails.
@@ -107,8 +109,8 @@ impl Bundle {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", RUNTIME, "--root"]);
-        command.arg(self.dir.path().join("state")).args(arguments).stdin(Stdio::null());
+        command.args(["--mount", "--propagation", "private"]).arg(&self.program);
+        command.arg("--root").arg(self.dir.path().join("state")).args(arguments).stdin(Stdio::null());
         command
     }
 

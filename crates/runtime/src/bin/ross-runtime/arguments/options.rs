@@ -99,7 +99,8 @@ pub(super) fn duration(text: &str) -> Parsed<Duration> {
             "ns" => 1e-9,
             _ => return Err(wrong().into()),
         };
-        total += Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
+        let part = Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
+        total = total.checked_add(part).ok_or_else(wrong)?;
         rest = &unit[length..];
     }
     if total.is_zero() {
@@ -149,7 +150,7 @@ mod tests {
         check("300ms", Some(300));
         check("1m30s", Some(90_000));
         check("1.5h", Some(5_400_000));
-        for text in ["", "5", "s", "0s", "-1s", "1x", "1.2.3s"] {
+        for text in ["", "5", "s", "0s", "-1s", "1x", "1.2.3s", "5000000000000000h5000000000000000h"] {
             check(text, None);
         }
     }

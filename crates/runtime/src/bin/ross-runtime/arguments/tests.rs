@@ -2,6 +2,7 @@
 
 use super::*;
 
+use proptest::prelude::*;
 use ross_runtime::spec::LinuxResources;
 
 fn parsed(line: &str) -> Result<Command, String> {
@@ -48,6 +49,106 @@ fn commands() {
     check("features", Command::Features);
     check("--version", Command::Version);
     check("", Command::Help(""));
+}
+
+/// Words of the command line, as they are and with something behind them.
+fn any_word() -> impl Strategy<Value = String> {
+    const COMMANDS: [&str; 16] = [
+        "create", "run", "start", "state", "kill", "delete", "exec", "list", "ps", "pause", "resume",
+        "update", "events", "spec", "features", "help",
+    ];
+    const OPTIONS: [&str; 34] = [
+        "--root",
+        "--log",
+        "--log-format",
+        "--debug",
+        "--rootless",
+        "--bundle",
+        "-b",
+        "--pid-file",
+        "--preserve-fds",
+        "--detach",
+        "-d",
+        "--force",
+        "--all",
+        "--user",
+        "-u",
+        "--env",
+        "-e",
+        "--cap",
+        "--cgroup",
+        "--tty",
+        "-t",
+        "--cwd",
+        "--additional-gids",
+        "-g",
+        "--interval",
+        "--memory",
+        "--memory-swap",
+        "--cpu-quota",
+        "--cpu-idle",
+        "--pids-limit",
+        "--blkio-weight",
+        "--format",
+        "--help",
+        "--",
+    ];
+    const VALUES: [&str; 22] = [
+        "c",
+        "json",
+        "text",
+        "auto",
+        "0",
+        "-1",
+        "1",
+        "4294967296",
+        "18446744073709551616",
+        "1:2",
+        "1.5G",
+        "9e99",
+        "99999999999999999999999999999999999999999k",
+        "8388607t",
+        "0.000000001p",
+        "5s",
+        "1h99999999999999999999s",
+        "5000000000000000h5000000000000000h",
+        "1e308h",
+        "true",
+        "a:b",
+        "",
+    ];
+    let select = |words: &'static [&'static str]| prop::sample::select(words).prop_map(str::to_owned);
+    prop_oneof![
+        2 => select(&COMMANDS),
+        3 => select(&OPTIONS),
+        3 => select(&VALUES),
+        2 => (select(&OPTIONS), select(&VALUES)).prop_map(|(option, value)| format!("{option}={value}")),
+        1 => any::<String>(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Entry point of the fuzzers: it must not panic, and a mistake is told in a line that is not longer than it should be.
+    #[test]
+    fn any_words_are_refused_or_mean_something(words in prop::collection::vec(any_word(), 0..9)) {
+        let length: usize = words.iter().map(String::len).sum();
+        match parse(words.iter().map(OsString::from)).1 {
+            // It means the same each time.
+            Ok(command) => prop_assert_eq!(parse(words.iter().map(OsString::from)).1, Ok(command)),
+            Err((message, code)) => {
+                prop_assert!(!message.is_empty() && message.len() <= 10 * length + 200, "{}", message);
+                prop_assert!(code == 1 || words.iter().any(|word| word == "exec"));
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_mean_something(words in prop::collection::vec(prop::collection::vec(1..=255_u8, 0..9), 0..6)) {
+        use std::os::unix::ffi::OsStringExt;
+        let _ = parse(words.into_iter().map(OsString::from_vec));
+    }
 }
 
 #[test]
