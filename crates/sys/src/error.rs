@@ -59,7 +59,8 @@ impl std::error::Error for SysError {}
 #[must_use]
 pub fn describe(errno: Errno) -> String {
     if errno == Errno::NOSYS {
-        return "function not implemented (ross needs Linux 6.1, and all its calls of a filter around it)".to_owned();
+        return "function not implemented (ross needs Linux 6.1, and all its calls of a filter around it)"
+            .to_owned();
     }
     let text = std::io::Error::from(errno).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
