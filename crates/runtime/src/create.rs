@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::failure::explain;
 use crate::options::{CreateOptions, Process, Release};
 use crate::plan::Plan;
+use crate::service;
 use crate::spec::{Hooks, LinuxResources, Spec};
 use crate::state::{self, ContainerDir, Record, Status, file, hook_state};
 
@@ -41,7 +42,11 @@ pub struct Created {
 /// # Errors
 /// When the configuration is wrong or a step fails; nothing is left behind then. With [`Release::AtOnce`] also when
 /// the program cannot be executed.
-pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
+pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
+    let sockets = options.activation.take();
+    if let Some(sockets) = &sockets {
+        options.preserve_fds = options.preserve_fds.saturating_add(sockets.count);
+    }
     check_preserved(options.preserve_fds)?;
     // An unprivileged runtime could not write the id maps of a child that is hidden.
     if rustix::process::geteuid().is_root() {
@@ -51,7 +56,10 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     let config_path = bundle.join("config.json");
     let config = std::fs::read(&config_path).map_err(|error| file("read", &config_path, &error))?;
     let in_file = |source| Error::Spec { file: config_path.clone(), source };
-    let spec = Spec::parse(&config).map_err(in_file)?;
+    let mut spec = Spec::parse(&config).map_err(in_file)?;
+    if let (Some(sockets), Some(process)) = (&sockets, &mut spec.process) {
+        service::pass_sockets(process, sockets)?;
+    }
     let process = spec
         .process
         .as_ref()

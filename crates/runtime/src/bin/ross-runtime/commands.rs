@@ -16,7 +16,7 @@ use ross_sys::signalfd::Signals;
 use crate::arguments::{Command, Create, Exec, Global, ListFormat, USAGE, Update};
 use crate::log::Log;
 use crate::socket::Receiver;
-use crate::{events, exec_process, foreground, processes, render};
+use crate::{events, exec_process, foreground, inherited, processes, render};
 
 pub(crate) type Outcome = Result<u8, String>;
 
@@ -84,26 +84,27 @@ fn create_options<'a>(
     options: &'a Create,
     stdio: Stdio,
     release: Release,
-) -> CreateOptions<'a> {
-    CreateOptions {
+) -> Result<CreateOptions<'a>, String> {
+    Ok(CreateOptions {
         id: &options.id,
         root: &global.root,
         bundle: &options.bundle,
         stdio,
+        activation: inherited::sockets()?,
         preserve_fds: options.preserve_fds,
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         cgroup_driver: CgroupDriver::Cgroupfs,
         release,
         pid_file: options.pid_file.as_deref(),
-    }
+    })
 }
 
 /// Creates a container, and hands its console and its pidfd to their sockets.
 fn make(global: &Global, options: &Create, stdio: Stdio, release: Release) -> Result<Created, String> {
     let console = options.console_socket.as_deref().map(Receiver::of_console).transpose()?;
     let pidfd = options.pidfd_socket.as_deref().map(Receiver::of_pidfd).transpose()?;
-    let mut created = create(create_options(global, options, stdio, release)).map_err(text)?;
+    let mut created = create(create_options(global, options, stdio, release)?).map_err(text)?;
     let handed = match (&console, created.console.take_if(|_| console.is_some())) {
         (Some(receiver), Some(master)) => receiver.send(&master),
         _ => Ok(()),
