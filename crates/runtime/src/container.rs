@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -152,6 +153,19 @@ impl Container {
 
     pub(crate) fn wrong_status(&self, operation: &'static str, status: Status) -> Error {
         Error::WrongStatus { id: self.id.clone(), operation, status }
+    }
+
+    /// Takes what its program tells a service manager; `None` when it was created to tell nothing, or was started
+    /// already. To be called before the start: what the program says to nobody is lost.
+    ///
+    /// # Errors
+    /// When the cgroup cannot be read, or the socket cannot be bound.
+    pub fn notifications(&self) -> Result<Option<UnixDatagram>, Error> {
+        match self.status()? {
+            Status::Created => crate::service::bind_notify(&self.dir.notify()),
+            // Somebody else has the socket, or nobody is there to speak.
+            _ => Ok(None),
+        }
     }
 
     /// Executes the program of a container that waits for it.

@@ -1,6 +1,7 @@
 //! Create: configuration to cgroup, plan, child, state; everything is undone when a step fails.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use ross_sys::SysError;
@@ -33,6 +34,8 @@ pub struct Created {
     pub console: Option<OwnedFd>,
     /// Its first process.
     pub process: Process,
+    /// What its program tells a service manager, with [`Release::AtOnce`] and where it is to.
+    pub notifications: Option<UnixDatagram>,
     /// Names in process.capabilities that are no capabilities, and were left out.
     pub unknown_capabilities: Vec<String>,
 }
@@ -60,6 +63,14 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
     if let (Some(sockets), Some(process)) = (&sockets, &mut spec.process) {
         service::pass_sockets(process, sockets)?;
     }
+    let notify = if options.notify {
+        let root = std::path::absolute(options.root).map_err(|error| file("open", options.root, &error))?;
+        let directory = ContainerDir::of(&root, options.id)?.notify();
+        service::mount_notify(&mut spec, &directory)?;
+        Some(directory)
+    } else {
+        None
+    };
     let process = spec
         .process
         .as_ref()
@@ -75,6 +86,13 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
         state: state_of(Status::Stopped),
     };
     let dir = undo.dir.clone().expect("it was just made");
+    let mut notifications = None;
+    if let Some(directory) = &notify {
+        service::make_notify(directory)?;
+        if options.release == Release::AtOnce {
+            notifications = service::bind_notify(directory)?;
+        }
+    }
     let gate = match options.release {
         Release::AtOnce => None,
         Release::OnStart => Some(dir.make_gate()?),
@@ -157,7 +175,7 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
     let container = Container::new(id, dir, record, cgroup, hooks);
     let unknown = process.capabilities.as_ref().map(crate::plan::unknown_capabilities).unwrap_or_default();
     let process = Process { pid, pidfd: child.pidfd };
-    Ok(Created { container, console, process, unknown_capabilities: unknown })
+    Ok(Created { container, console, process, notifications, unknown_capabilities: unknown })
 }
 
 /// The process id behind a pidfd, in this process's pid namespace. Who sent it may see another number.

@@ -66,6 +66,9 @@ pub struct CreateOptions<'a> {
     pub stdio: Stdio,
     /// Sockets for the program, which learns of them by LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.
     pub activation: Option<Activation>,
+    /// Whether the program gets a socket to tell that it is ready, which it finds by NOTIFY_SOCKET (sd_notify(3)): the
+    /// other end is in `Created::notifications`, or that of `Container::notifications`.
+    pub notify: bool,
     /// How many descriptors from 3 on, or behind those sockets, the program keeps.
     pub preserve_fds: u32,
     /// Whether the root is moved and not pivoted, for a host that runs from an initramfs.
@@ -90,6 +93,7 @@ impl<'a> CreateOptions<'a> {
             bundle,
             stdio: Stdio::Inherit,
             activation: None,
+            notify: false,
             preserve_fds: 0,
             no_pivot: false,
             no_new_keyring: false,

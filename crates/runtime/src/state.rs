@@ -2,7 +2,8 @@
 //!
 //! `<root>/<id>/state.json` holds a [`Record`] and, verbatim, the configuration the container was made from: changes
 //! of the bundle after create must have no effect. It is written once, under a temporary name. `start` and `report`
-//! are the FIFOs of a container that waits to be started; they are gone once it was.
+//! are the FIFOs of a container that waits to be started; they are gone once it was. `notify` has the socket of a
+//! program that tells when it is ready.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -105,6 +106,7 @@ struct HooksOnly {
 const STATE: &str = "state.json";
 const START: &str = "start";
 const REPORT: &str = "report";
+const NOTIFY: &str = "notify";
 
 /// The directory of one container below the root of the runtime.
 #[derive(Debug, Clone)]
@@ -137,6 +139,11 @@ impl ContainerDir {
             _ => file("create", &dir.path, &error),
         })?;
         Ok(dir)
+    }
+
+    /// The directory of the socket of its program (see `service`), which only some containers have.
+    pub(crate) fn notify(&self) -> PathBuf {
+        self.path.join(NOTIFY)
     }
 
     /// Removes the directory and all in it.

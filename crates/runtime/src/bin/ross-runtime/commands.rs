@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -12,11 +12,13 @@ use ross_runtime::{
 };
 use ross_sys::error::with_sources;
 use ross_sys::signalfd::Signals;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::arguments::{Command, Create, Exec, Global, ListFormat, USAGE, Update};
 use crate::log::Log;
+use crate::notify::Relay;
 use crate::socket::Receiver;
-use crate::{events, exec_process, foreground, inherited, processes, render};
+use crate::{events, exec_process, foreground, inherited, notify, processes, render};
 
 pub(crate) type Outcome = Result<u8, String>;
 
@@ -33,7 +35,7 @@ pub(crate) fn run(global: &Global, command: Command, log: &Log) -> Outcome {
     match command {
         Command::Create(options) => create_command(global, &options, log),
         Command::Run { create, detach, keep } => run_command(global, &create, detach, keep, log),
-        Command::Start(id) => done(open(&id)?.start()),
+        Command::Start(id) => start(&open(&id)?, log),
         Command::State(id) => print_json(&open(&id)?.state().map_err(text)?),
         Command::Kill { id, signal, all } => kill(&open(&id)?, &signal, all),
         Command::Delete { id, force } => delete(global, &id, force),
@@ -91,6 +93,7 @@ fn create_options<'a>(
         bundle: &options.bundle,
         stdio,
         activation: inherited::sockets()?,
+        notify: notify::is_wanted(),
         preserve_fds: options.preserve_fds,
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
@@ -138,14 +141,39 @@ fn run_command(global: &Global, options: &Create, detach: bool, keep: bool, log:
     // Before the program exists: none of its signals can be missed.
     let signals =
         if detach { None } else { Some(Signals::collect().map_err(|errno| format!("signalfd: {errno}"))?) };
-    let created = make(global, options, stdio, Release::AtOnce)?;
+    let manager = notify::connect(log);
+    let mut created = make(global, options, stdio, Release::AtOnce)?;
     report(log, &created);
-    let Some(signals) = signals else { return Ok(0) };
-    let code = foreground::wait(&created.process, &signals, created.console);
+    // Who stays is the main process of its service; who goes leaves that to the program.
+    let main = if detach { created.process.pid.cast_unsigned() } else { std::process::id() };
+    let channel = created.notifications.take().zip(manager);
+    let relay = channel.map(|(program, manager)| Relay::new(program, manager, main));
+    let Some(signals) = signals else {
+        if let Some(relay) = relay {
+            relay.wait_ready(created.process.pidfd.as_fd(), log);
+        }
+        return Ok(0);
+    };
+    let code = foreground::wait(&created.process, &signals, created.console, relay.as_ref());
     if !keep {
         created.container.delete(true).map_err(text)?;
     }
     code
+}
+
+fn start(container: &Container, log: &Log) -> Outcome {
+    let channel = match notify::connect(log) {
+        Some(manager) => container.notifications().map_err(text)?.map(|program| (program, manager)),
+        None => None,
+    };
+    // A process that is gone by now is not started either.
+    let program = Pid::from_raw(container.pid()).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    container.start().map_err(text)?;
+    if let (Some((socket, manager)), Some(program)) = (channel, program) {
+        let relay = Relay::new(socket, manager, container.pid().cast_unsigned());
+        relay.wait_ready(program.as_fd(), log);
+    }
+    Ok(0)
 }
 
 fn report(log: &Log, created: &Created) {
@@ -191,7 +219,7 @@ fn exec_command(container: &Container, options: &Exec) -> Outcome {
     if let Some(path) = &options.pid_file {
         ross_runtime::write_pid_file(path, process.pid).map_err(text)?;
     }
-    if options.detach { Ok(0) } else { foreground::wait(&process, &signals, console) }
+    if options.detach { Ok(0) } else { foreground::wait(&process, &signals, console, None) }
 }
 
 fn kill(container: &Container, signal: &str, all: bool) -> Outcome {

@@ -1,4 +1,5 @@
-//! Waits for a program in the foreground: passes signals on to it, and its terminal to and fro.
+//! Waits for a program in the foreground: passes signals on to it, its terminal to and fro, and what it tells a service
+//! manager.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,12 +10,19 @@ use rustix::io::{Errno, read, write};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
+use crate::notify::Relay;
+
 const SIGCHLD: i32 = 17;
 const SIGURG: i32 = 23;
 const SIGWINCH: i32 = 28;
 
 /// Waits until the program ends; returns its exit code, or 128 and the signal that killed it.
-pub(crate) fn wait(process: &Process, signals: &Signals, console: Option<OwnedFd>) -> Result<u8, String> {
+pub(crate) fn wait(
+    process: &Process,
+    signals: &Signals,
+    console: Option<OwnedFd>,
+    relay: Option<&Relay>,
+) -> Result<u8, String> {
     let terminal = console.map(Terminal::new);
     let mut stdin_open = terminal.is_some();
     // Whether the program, or one it started, still has the other end of the terminal.
@@ -31,6 +39,7 @@ pub(crate) fn wait(process: &Process, signals: &Signals, console: Option<OwnedFd
         };
         let output = terminal.as_ref().filter(|_| output_open).map(|terminal| watch(terminal.master.as_fd()));
         let input = terminal.as_ref().filter(|_| stdin_open).map(|_| watch(stdin));
+        let told = relay.map(|relay| watch(relay.as_fd()));
         match poll(&mut fds, None) {
             Err(Errno::INTR) => continue,
             result => result.map_err(|errno| format!("wait for the program: {errno}"))?,
@@ -47,6 +56,10 @@ pub(crate) fn wait(process: &Process, signals: &Signals, console: Option<OwnedFd
             if input.is_some_and(|at| ready[at]) {
                 stdin_open = terminal.pass_input(stdin);
             }
+        }
+        // What the program said before it ended, too.
+        if let Some(relay) = relay.filter(|_| ready[0] || told.is_some_and(|at| ready[at])) {
+            relay.pass();
         }
         if ready[0] {
             if let Some(terminal) = &terminal {

@@ -12,6 +12,7 @@ mod exec_process;
 mod foreground;
 mod inherited;
 mod log;
+mod notify;
 mod processes;
 mod protect;
 mod render;
