@@ -61,6 +61,7 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
     // Half a container is nobody's: until it is whole it dies with its maker.
     set_parent_process_death_signal(Some(Signal::KILL)).at(Stage::Sync)?;
     umask(Mode::empty());
+    scheduling::choose_cpus(None)?;
     // On the host's /proc, which is trusted, and still with the host's privileges.
     if !plan.namespaces.in_userns()
         && let Some(text) = &plan.process.oom_score_adj
@@ -182,9 +183,7 @@ pub(crate) fn exec(plan: &mut ProcessPlan, joined: &Joined, channel: &OwnedFd) -
 
 fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Step<()> {
     umask(Mode::empty());
-    if let Some(cpus) = &plan.affinity.last {
-        rustix::thread::sched_setaffinity(None, cpus).at(Stage::Affinity)?;
-    }
+    scheduling::choose_cpus(plan.affinity.last.as_ref())?;
     scheduling::apply(&plan.scheduling)?;
     if !joined.userns
         && let Some(text) = &plan.oom_score_adj
