@@ -11,10 +11,9 @@ use ross_runtime::{
     CgroupDriver, Container, CreateOptions, Created, ExecOptions, Process, Release, Stdio, create,
 };
 use ross_sys::error::with_sources;
-use ross_sys::signalfd::Signals;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::arguments::{Command, Create, Exec, Global, ListFormat, USAGE, Update};
+use crate::arguments::{Command, Create, Exec, Global, ListFormat, Run, USAGE, Update};
 use crate::log::Log;
 use crate::notify::Relay;
 use crate::socket::Receiver;
@@ -24,7 +23,7 @@ pub(crate) type Outcome = Result<u8, String>;
 
 /// Carries out a command; returns the exit code.
 pub(crate) fn run(global: &Global, command: Command, log: &Log) -> Outcome {
-    if global.systemd_cgroup && matches!(command, Command::Create(_) | Command::Run { .. }) {
+    if global.systemd_cgroup && matches!(command, Command::Create(_) | Command::Run(_)) {
         return Err(
             "--systemd-cgroup: the systemd cgroup driver is not supported yet; leave the option out \
                     (and, in a caller's configuration, set the cgroup driver to cgroupfs)"
@@ -34,7 +33,7 @@ pub(crate) fn run(global: &Global, command: Command, log: &Log) -> Outcome {
     let open = |id: &str| Container::open(&global.root, id).map_err(text);
     match command {
         Command::Create(options) => create_command(global, &options, log),
-        Command::Run { create, detach, keep } => run_command(global, &create, detach, keep, log),
+        Command::Run(options) => run_command(global, &options, log),
         Command::Start(id) => start(&open(&id)?, log),
         Command::State(id) => print_json(&open(&id)?.state().map_err(text)?),
         Command::Kill { id, signal, all } => kill(&open(&id)?, &signal, all),
@@ -128,24 +127,23 @@ fn create_command(global: &Global, options: &Create, log: &Log) -> Outcome {
     Ok(0)
 }
 
-fn run_command(global: &Global, options: &Create, detach: bool, keep: bool, log: &Log) -> Outcome {
-    let socket = options.console_socket.is_some();
-    if socket && !detach {
+fn run_command(global: &Global, options: &Run, log: &Log) -> Outcome {
+    let socket = options.create.console_socket.is_some();
+    if socket && !options.detach {
         return Err("run: --console-socket is for --detach".to_owned());
     }
-    let stdio = match (socket, detach) {
+    let stdio = match (socket, options.detach) {
         (true, _) => Stdio::Terminal,
         (false, true) => Stdio::Inherit,
         (false, false) => Stdio::AsConfigured,
     };
     // Before the program exists: none of its signals can be missed.
-    let signals =
-        if detach { None } else { Some(Signals::collect().map_err(|errno| format!("signalfd: {errno}"))?) };
+    let signals = if options.detach { None } else { Some(foreground::prepare(!options.no_subreaper)?) };
     let manager = notify::connect(log);
-    let mut created = make(global, options, stdio, Release::AtOnce)?;
+    let mut created = make(global, &options.create, stdio, Release::AtOnce)?;
     report(log, &created);
     // Who stays is the main process of its service; who goes leaves that to the program.
-    let main = if detach { created.process.pid.cast_unsigned() } else { std::process::id() };
+    let main = if options.detach { created.process.pid.cast_unsigned() } else { std::process::id() };
     let channel = created.notifications.take().zip(manager);
     let relay = channel.map(|(program, manager)| Relay::new(program, manager, main));
     let Some(signals) = signals else {
@@ -155,7 +153,7 @@ fn run_command(global: &Global, options: &Create, detach: bool, keep: bool, log:
         return Ok(0);
     };
     let code = foreground::wait(&created.process, &signals, created.console, relay.as_ref());
-    if !keep {
+    if !options.keep {
         created.container.delete(true).map_err(text)?;
     }
     code
@@ -198,7 +196,7 @@ fn exec_command(container: &Container, options: &Exec) -> Outcome {
     };
     let console_receiver = socket.map(Receiver::of_console).transpose()?;
     let pidfd_receiver = options.pidfd_socket.as_deref().map(Receiver::of_pidfd).transpose()?;
-    let signals = Signals::collect().map_err(|errno| format!("signalfd: {errno}"))?;
+    let signals = foreground::prepare(false)?;
     let executed = container
         .exec(ExecOptions {
             process,
@@ -209,15 +207,20 @@ fn exec_command(container: &Container, options: &Exec) -> Outcome {
         })
         .map_err(text)?;
     let mut console: Option<OwnedFd> = executed.console;
-    if let (Some(receiver), Some(master)) = (&console_receiver, console.take_if(|_| socket.is_some())) {
-        receiver.send(&master)?;
-    }
     let process: Process = executed.process;
-    if let Some(receiver) = &pidfd_receiver {
-        receiver.send(&process.pidfd)?;
-    }
-    if let Some(path) = &options.pid_file {
-        ross_runtime::write_pid_file(path, process.pid).map_err(text)?;
+    let handed = match (&console_receiver, console.take_if(|_| socket.is_some())) {
+        (Some(receiver), Some(master)) => receiver.send(&master),
+        _ => Ok(()),
+    };
+    let handed = handed.and_then(|()| pidfd_receiver.map_or(Ok(()), |to| to.send(&process.pidfd)));
+    let handed = handed.and_then(|()| match &options.pid_file {
+        Some(path) => ross_runtime::write_pid_file(path, process.pid).map_err(text),
+        None => Ok(()),
+    });
+    if let Err(error) = handed {
+        // Whoever asked for it could neither use nor find it.
+        foreground::kill(&process);
+        return Err(error);
     }
     if options.detach { Ok(0) } else { foreground::wait(&process, &signals, console, None) }
 }

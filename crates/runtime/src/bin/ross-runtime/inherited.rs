@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use ross_runtime::Activation;
 
-use crate::arguments::Command;
+use crate::arguments::{Command, Run};
 
 /// The sockets that are meant for this process, and so for the program.
 pub(crate) fn sockets() -> Result<Option<Activation>, String> {
@@ -27,7 +27,7 @@ fn sockets_from(variable: impl Fn(&str) -> Option<OsString>, own: u32) -> Result
 /// one that is not.
 pub(crate) fn check(command: &Command) -> Result<(), String> {
     let count = match command {
-        Command::Create(create) | Command::Run { create, .. } => {
+        Command::Create(create) | Command::Run(Run { create, .. }) => {
             create.preserve_fds.saturating_add(sockets()?.map_or(0, |sockets| sockets.count))
         }
         Command::Exec(exec) => exec.preserve_fds,

@@ -51,6 +51,19 @@ fn commands() {
 }
 
 #[test]
+fn runs() {
+    let check = |line: &str, detach, keep, no_subreaper| {
+        let create = Create { id: "c".into(), bundle: ".".into(), ..Create::default() };
+        let expected = Run { create, detach, keep, no_subreaper };
+        assert_eq!(parsed(line), Ok(Command::Run(expected)), "{line}");
+    };
+    check("run c", false, false, false);
+    check("run -d c", true, false, false);
+    check("run --keep --no-subreaper c", false, true, true);
+    check("run c --keep=true --detach=false", false, true, false);
+}
+
+#[test]
 fn callers() {
     // As conmon, the shim of containerd and dockerd call runc.
     for line in [
