@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::failure::explain;
 use crate::options::{CreateOptions, Process, Release};
 use crate::plan::Plan;
+use crate::resctrl::Group;
 use crate::service;
 use crate::spec::{Hooks, LinuxResources, Spec};
 use crate::state::{self, ContainerDir, Record, Status, file, hook_state};
@@ -81,6 +82,7 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
     let mut undo = Undo {
         dir: Some(ContainerDir::make(options.root, options.id)?),
         cgroup: None,
+        group: None,
         child: None,
         hooks: spec.hooks.clone(),
         state: state_of(Status::Stopped),
@@ -101,6 +103,10 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
     let no_limits = LinuxResources::default();
     let resources = linux.resources.as_ref().unwrap_or(&no_limits);
     let cgroup = undo.cgroup.insert(Cgroup::create(&path, resources).map_err(Error::Cgroup)?);
+    if let Some(rdt) = &linux.intel_rdt {
+        undo.group = Some(Group::create(rdt, options.id)?);
+    }
+    let group = undo.group.clone();
     let (id, pid_file) = (options.id, options.pid_file);
     let waits = gate.is_some();
     let creating = state_of(Status::Creating);
@@ -132,6 +138,7 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
         created: state::now(),
         cgroup: path.as_str().to_owned(),
         annotations: spec.annotations.clone(),
+        resctrl: group,
     };
     dir.write(&record, &config)?;
     let mut console = None;
@@ -159,6 +166,10 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
             Some(Message::Listener(number)) => {
                 let listener = plan.process.listener().expect("only a notified child has a listener");
                 agent::hand_over(listener, child, number, &creating, pid)?;
+                go(&ours, pid)?;
+            }
+            Some(Message::Group) => {
+                record.resctrl.iter().try_for_each(|group| group.enter(pid))?;
                 go(&ours, pid)?;
             }
             Some(Message::Moved(_)) => return Err(Error::Died("set-up")),
@@ -333,6 +344,7 @@ pub(crate) fn abandon(child: &Child) {
 struct Undo {
     dir: Option<ContainerDir>,
     cgroup: Option<Cgroup>,
+    group: Option<Group>,
     child: Option<Child>,
     hooks: Option<Hooks>,
     state: crate::plan::HookState,
@@ -359,6 +371,9 @@ impl Drop for Undo {
         // The error that led here is the one to tell; what these leave is found by the next delete.
         if let Some(cgroup) = self.cgroup.take() {
             let _ = cgroup.remove();
+        }
+        if let Some(group) = self.group.take() {
+            let _ = group.remove();
         }
         let _ = dir.remove();
     }

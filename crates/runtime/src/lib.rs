@@ -20,6 +20,7 @@ mod hooks;
 mod net_devices;
 mod options;
 mod plan;
+mod resctrl;
 pub mod seccomp;
 mod service;
 pub mod spec;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::plan::{Gate, HookState};
+use crate::resctrl::Group;
 use crate::spec::{Hooks, Spec};
 
 /// Where a container is in its life: runtime.md, "State".
@@ -90,6 +91,8 @@ pub(crate) struct Record {
     pub created: String,
     pub cgroup: String,
     pub annotations: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resctrl: Option<Group>,
 }
 
 /// A record with the configuration behind it, or a part of that: the rest is skipped, not built.
@@ -424,6 +427,7 @@ mod tests {
             created: now(),
             cgroup: "/x".into(),
             annotations: BTreeMap::new(),
+            resctrl: None,
         };
         dir.write(&record, br#"{"ociVersion":"1.0.2","hostname":"h"}"#).unwrap();
         assert_eq!(dir.read("c").unwrap(), record);

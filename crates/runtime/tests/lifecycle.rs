@@ -272,7 +272,9 @@ fn failures_leave_nothing() {
         ("linux.namespaces", |c| c["linux"]["namespaces"][0]["path"] = json!("/etc/hostname")),
         ("linux.sysctl.net.nope", |c| c["linux"]["sysctl"] = json!({"net.nope": "1"})),
         ("process.user.uid", |c| c["process"]["user"]["uid"] = json!("root")),
-        ("linux.intelRdt", |c| c["linux"]["intelRdt"] = json!({"closID": "x"})),
+        ("linux.intelRdt: no resctrl file system is mounted", |c| {
+            c["linux"]["intelRdt"] = json!({"closID": "x"})
+        }),
     ];
     for (message, change) in cases {
         let Some(mut bundle) = Bundle::new("failures_leave_nothing", "true") else { return };

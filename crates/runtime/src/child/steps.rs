@@ -69,6 +69,7 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
         procfs::set_oom_score(text.as_bytes())?;
     }
     namespaces::enter(&plan.namespaces, socket)?;
+    enter_group(&plan.process, socket)?;
     let root_place = root::open_place(&plan.root)?;
     if plan.namespaces.in_userns() {
         credentials::become_root()?;
@@ -184,6 +185,7 @@ pub(crate) fn exec(plan: &mut ProcessPlan, joined: &Joined, channel: &OwnedFd) -
 fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Step<()> {
     umask(Mode::empty());
     scheduling::choose_cpus(plan.affinity.last.as_ref())?;
+    enter_group(plan, channel)?;
     scheduling::apply(&plan.scheduling)?;
     if !joined.userns
         && let Some(text) = &plan.oom_score_adj
@@ -211,6 +213,15 @@ fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Ste
     }
     let entered = program::enter_directory(plan, program::Missing::Fail)?;
     finish_process(plan, entered, channel, &[channel])
+}
+
+/// Waits until the parent has put this process into its group of resctrl: only on the host is there a way to it.
+fn enter_group(plan: &ProcessPlan, channel: BorrowedFd<'_>) -> Step<()> {
+    if plan.has_group {
+        report::send(channel, Message::Group).at(Stage::Sync)?;
+        report::wait_go(channel)?;
+    }
+    Ok(())
 }
 
 /// Credentials and limits: after this the process can do no more than the program will. Of its descriptors only those

@@ -290,8 +290,9 @@ fn update(container: &Container, update: Update, log: &Log) -> Outcome {
     for option in update.ignored {
         log.warn(&format!("Setting {option} is ignored and will be removed"));
     }
-    if let Some(missing) = update.rdt {
-        return Err(missing.to_owned());
+    if update.l3_cache_schema.is_some() || update.mem_bw_schema.is_some() {
+        let (cache, bandwidth) = (update.l3_cache_schema.as_deref(), update.mem_bw_schema.as_deref());
+        container.update_shares(cache, bandwidth).map_err(text)?;
     }
     let Some(file) = update.file else { return done(container.update(&update.resources)) };
     let read = if file == Path::new("-") {

@@ -120,8 +120,9 @@ fn updates() {
     check("update --pids-limit 10 --blkio-weight 100 c", r#"{"pids":{"limit":10},"blockIO":{"weight":100}}"#);
     // Zero is runc's word for not given.
     check("update --pids-limit 0 --blkio-weight 0 c", "{}");
-    let update = check("update --kernel-memory 1 --l3-cache-schema x c", "{}");
-    assert!(update.ignored == ["--kernel-memory"] && update.rdt.is_some());
+    let update = check("update --kernel-memory 1 --l3-cache-schema L3:0=f --mem-bw-schema= c", "{}");
+    assert_eq!(update.ignored, ["--kernel-memory"]);
+    assert_eq!((update.l3_cache_schema.as_deref(), update.mem_bw_schema), (Some("L3:0=f"), None));
     assert_eq!(check("update -r - c", "{}").file, Some("-".into()));
 }
 
