@@ -120,7 +120,7 @@ impl Container {
             return Ok(cgroup);
         }
         let path = CgroupPath::new(&self.record.cgroup).map_err(Error::Cgroup)?;
-        let cgroup = Cgroup::open(&path).map_err(Error::Cgroup)?;
+        let cgroup = Cgroup::open(&path).map_err(Error::Cgroup)?.of_unit(self.record.unit.clone());
         Ok(self.cgroup.get_or_init(|| cgroup))
     }
 

@@ -14,12 +14,12 @@ use rustix::process::{
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use crate::agent;
-use crate::cgroup::{Cgroup, CgroupPath};
+use crate::cgroup::{Cgroup, CgroupPath, Scope};
 use crate::child::{self, Message};
 use crate::container::Container;
 use crate::error::Error;
 use crate::failure::explain;
-use crate::options::{CreateOptions, Process, Release};
+use crate::options::{CgroupDriver, CreateOptions, Process, Release};
 use crate::plan::Plan;
 use crate::resctrl::Group;
 use crate::service;
@@ -99,10 +99,21 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
         Release::AtOnce => None,
         Release::OnStart => Some(dir.make_gate()?),
     };
-    let path = CgroupPath::of_container(&linux.cgroups_path, options.id).map_err(Error::Cgroup)?;
     let no_limits = LinuxResources::default();
     let resources = linux.resources.as_ref().unwrap_or(&no_limits);
-    let cgroup = undo.cgroup.insert(Cgroup::create(&path, resources).map_err(Error::Cgroup)?);
+    let (cgroup, held) = match options.cgroup_driver {
+        CgroupDriver::Cgroupfs => {
+            let path = CgroupPath::of_container(&linux.cgroups_path, options.id).map_err(Error::Cgroup)?;
+            (Cgroup::create(&path, resources).map_err(Error::Cgroup)?, None)
+        }
+        CgroupDriver::Systemd => {
+            let scope = Scope::of_container(&linux.cgroups_path, options.id).map_err(Error::Cgroup)?;
+            let made = Cgroup::create_scope(&scope, options.id, resources, &spec.annotations);
+            let (cgroup, held) = made.map_err(Error::Cgroup)?;
+            (cgroup, Some(held))
+        }
+    };
+    let cgroup = undo.cgroup.insert(cgroup);
     if let Some(rdt) = &linux.intel_rdt {
         undo.group = Some(Group::create(rdt, options.id)?);
     }
@@ -127,6 +138,9 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
         set_from_outside(&plan, child.pid)?;
         go(&ours, child.pid)?;
     }
+    if let Some(held) = held {
+        cgroup.release(held).map_err(Error::Cgroup)?;
+    }
     let pid = child.pid;
     let record = Record {
         version: 1,
@@ -136,7 +150,8 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
         rootfs: bundle.join(spec.root.as_ref().map(|root| root.path.as_str()).unwrap_or_default()),
         bundle: bundle.clone(),
         created: state::now(),
-        cgroup: path.as_str().to_owned(),
+        cgroup: cgroup.path().as_str().to_owned(),
+        unit: cgroup.unit().map(str::to_owned),
         annotations: spec.annotations.clone(),
         resctrl: group,
     };

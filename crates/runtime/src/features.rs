@@ -167,7 +167,7 @@ pub fn features() -> Features {
         linux: Linux {
             namespaces: [Cgroup, Ipc, Mount, Network, Pid, Time, User, Uts],
             capabilities: KNOWN_CAPABILITIES.to_vec(),
-            cgroup: CgroupFeatures { v1: false, v2: true, systemd: false, systemd_user: false, rdma: true },
+            cgroup: CgroupFeatures { v1: false, v2: true, systemd: true, systemd_user: false, rdma: true },
             seccomp: SeccompFeatures {
                 enabled: true,
                 actions: ACTIONS,

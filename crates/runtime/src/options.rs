@@ -32,6 +32,8 @@ pub enum CgroupDriver {
     /// By writing to the cgroup file system.
     #[default]
     Cgroupfs,
+    /// By systemd, as a transient scope; `linux.cgroupsPath` is `slice:prefix:name`.
+    Systemd,
 }
 
 /// When the program of a container is executed.

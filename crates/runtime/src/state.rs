@@ -90,6 +90,9 @@ pub(crate) struct Record {
     pub rootfs: PathBuf,
     pub created: String,
     pub cgroup: String,
+    /// The unit of systemd whose cgroup that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     pub annotations: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<Group>,
@@ -426,6 +429,7 @@ mod tests {
             rootfs: "/b/r".into(),
             created: now(),
             cgroup: "/x".into(),
+            unit: None,
             annotations: BTreeMap::new(),
             resctrl: None,
         };

@@ -23,13 +23,6 @@ pub(crate) type Outcome = Result<u8, String>;
 
 /// Carries out a command; returns the exit code.
 pub(crate) fn run(global: &Global, command: Command, log: &Log) -> Outcome {
-    if global.systemd_cgroup && matches!(command, Command::Create(_) | Command::Run(_)) {
-        return Err(
-            "--systemd-cgroup: the systemd cgroup driver is not supported yet; leave the option out \
-                    (and, in a caller's configuration, set the cgroup driver to cgroupfs)"
-                .to_owned(),
-        );
-    }
     let open = |id: &str| Container::open(&global.root, id).map_err(text);
     match command {
         Command::Create(options) => create_command(global, &options, log),
@@ -96,7 +89,7 @@ fn create_options<'a>(
         preserve_fds: options.preserve_fds,
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
-        cgroup_driver: CgroupDriver::Cgroupfs,
+        cgroup_driver: if global.systemd_cgroup { CgroupDriver::Systemd } else { CgroupDriver::Cgroupfs },
         release,
         pid_file: options.pid_file.as_deref(),
     })
