@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::child::parse_failure;
 use crate::error::Error;
 use crate::failure::explain;
 use crate::plan::HookState;
+use crate::resctrl::{self, Group};
 use crate::spec::{Hooks, LinuxResources, NamespaceKind, Spec};
 use crate::state::{self, ContainerDir, OCI_VERSION, Record, State, Status, hook_state};
 
@@ -118,8 +120,13 @@ impl Container {
             return Ok(cgroup);
         }
         let path = CgroupPath::new(&self.record.cgroup).map_err(Error::Cgroup)?;
-        let cgroup = Cgroup::open(&path).map_err(Error::Cgroup)?;
+        let cgroup = Cgroup::open(&path).map_err(Error::Cgroup)?.of_unit(self.record.unit.clone());
         Ok(self.cgroup.get_or_init(|| cgroup))
+    }
+
+    /// Its group of resctrl.
+    pub(crate) fn group(&self) -> Option<&Group> {
+        self.record.resctrl.as_ref()
     }
 
     pub(crate) fn status(&self) -> Result<Status, Error> {
@@ -152,6 +159,19 @@ impl Container {
 
     pub(crate) fn wrong_status(&self, operation: &'static str, status: Status) -> Error {
         Error::WrongStatus { id: self.id.clone(), operation, status }
+    }
+
+    /// Takes what its program tells a service manager; `None` when it was created to tell nothing, or was started
+    /// already. To be called before the start: what the program says to nobody is lost.
+    ///
+    /// # Errors
+    /// When the cgroup cannot be read, or the socket cannot be bound.
+    pub fn notifications(&self) -> Result<Option<UnixDatagram>, Error> {
+        match self.status()? {
+            Status::Created => crate::service::bind_notify(&self.dir.notify()),
+            // Somebody else has the socket, or nobody is there to speak.
+            _ => Ok(None),
+        }
     }
 
     /// Executes the program of a container that waits for it.
@@ -284,6 +304,9 @@ impl Container {
         if let Some(cgroup) = self.cgroup.into_inner() {
             cgroup.remove().map_err(Error::Cgroup)?;
         }
+        if let Some(group) = &self.record.resctrl {
+            group.remove()?;
+        }
         self.dir.remove()?;
         // The container is gone whatever they say: runtime.md has them logged, and goes on.
         match crate::hooks::run_all("poststop", &hooks, &state, 0).into_iter().next() {
@@ -322,6 +345,27 @@ impl Container {
         match self.status()? {
             Status::Stopped => Err(self.wrong_status("update", Status::Stopped)),
             _ => self.cgroup()?.apply(resources).map_err(Error::Cgroup),
+        }
+    }
+
+    /// Changes its shares of caches and memory bandwidth: lines for `schemata` of resctrl.
+    ///
+    /// # Errors
+    /// When it is stopped or has no group, the machine shares out neither, or the kernel refuses it.
+    pub fn update_shares(&self, cache: Option<&str>, bandwidth: Option<&str>) -> Result<(), Error> {
+        let refuse = |reason: &str| Err(Error::Options(reason.to_owned()));
+        if self.status()? == Status::Stopped {
+            return Err(self.wrong_status("update", Status::Stopped));
+        }
+        if cache.is_some() && !resctrl::shares_out(&["L3", "L3CODE", "L3DATA"]) {
+            return refuse("Intel RDT/CAT: l3 cache schema is not enabled");
+        }
+        if bandwidth.is_some() && !resctrl::shares_out(&["MB"]) {
+            return refuse("Intel RDT/MBA: memory bandwidth schema is not enabled");
+        }
+        match self.group() {
+            Some(group) => group.update(cache, bandwidth),
+            None => refuse("the container was created without linux.intelRdt, and has no group of its own"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Create: configuration to cgroup, plan, child, state; everything is undone when a step fails.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use ross_sys::SysError;
@@ -13,13 +14,15 @@ use rustix::process::{
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use crate::agent;
-use crate::cgroup::{Cgroup, CgroupPath};
+use crate::cgroup::{Cgroup, CgroupPath, Scope};
 use crate::child::{self, Message};
 use crate::container::Container;
 use crate::error::Error;
 use crate::failure::explain;
-use crate::options::{CreateOptions, Process, Release};
+use crate::options::{CgroupDriver, CreateOptions, Process, Release};
 use crate::plan::Plan;
+use crate::resctrl::Group;
+use crate::service;
 use crate::spec::{Hooks, LinuxResources, Spec};
 use crate::state::{self, ContainerDir, Record, Status, file, hook_state};
 
@@ -32,6 +35,8 @@ pub struct Created {
     pub console: Option<OwnedFd>,
     /// Its first process.
     pub process: Process,
+    /// What its program tells a service manager, with [`Release::AtOnce`] and where it is to.
+    pub notifications: Option<UnixDatagram>,
     /// Names in process.capabilities that are no capabilities, and were left out.
     pub unknown_capabilities: Vec<String>,
 }
@@ -41,7 +46,11 @@ pub struct Created {
 /// # Errors
 /// When the configuration is wrong or a step fails; nothing is left behind then. With [`Release::AtOnce`] also when
 /// the program cannot be executed.
-pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
+pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
+    let sockets = options.activation.take();
+    if let Some(sockets) = &sockets {
+        options.preserve_fds = options.preserve_fds.saturating_add(sockets.count);
+    }
     check_preserved(options.preserve_fds)?;
     // An unprivileged runtime could not write the id maps of a child that is hidden.
     if rustix::process::geteuid().is_root() {
@@ -51,7 +60,18 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     let config_path = bundle.join("config.json");
     let config = std::fs::read(&config_path).map_err(|error| file("read", &config_path, &error))?;
     let in_file = |source| Error::Spec { file: config_path.clone(), source };
-    let spec = Spec::parse(&config).map_err(in_file)?;
+    let mut spec = Spec::parse(&config).map_err(in_file)?;
+    if let (Some(sockets), Some(process)) = (&sockets, &mut spec.process) {
+        service::pass_sockets(process, sockets)?;
+    }
+    let notify = if options.notify {
+        let root = std::path::absolute(options.root).map_err(|error| file("open", options.root, &error))?;
+        let directory = ContainerDir::of(&root, options.id)?.notify();
+        service::mount_notify(&mut spec, &directory)?;
+        Some(directory)
+    } else {
+        None
+    };
     let process = spec
         .process
         .as_ref()
@@ -62,19 +82,42 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     let mut undo = Undo {
         dir: Some(ContainerDir::make(options.root, options.id)?),
         cgroup: None,
+        group: None,
         child: None,
         hooks: spec.hooks.clone(),
         state: state_of(Status::Stopped),
     };
     let dir = undo.dir.clone().expect("it was just made");
+    let mut notifications = None;
+    if let Some(directory) = &notify {
+        service::make_notify(directory)?;
+        if options.release == Release::AtOnce {
+            notifications = service::bind_notify(directory)?;
+        }
+    }
     let gate = match options.release {
         Release::AtOnce => None,
         Release::OnStart => Some(dir.make_gate()?),
     };
-    let path = CgroupPath::of_container(&linux.cgroups_path, options.id).map_err(Error::Cgroup)?;
     let no_limits = LinuxResources::default();
     let resources = linux.resources.as_ref().unwrap_or(&no_limits);
-    let cgroup = undo.cgroup.insert(Cgroup::create(&path, resources).map_err(Error::Cgroup)?);
+    let (cgroup, held) = match options.cgroup_driver {
+        CgroupDriver::Cgroupfs => {
+            let path = CgroupPath::of_container(&linux.cgroups_path, options.id).map_err(Error::Cgroup)?;
+            (Cgroup::create(&path, resources).map_err(Error::Cgroup)?, None)
+        }
+        CgroupDriver::Systemd => {
+            let scope = Scope::of_container(&linux.cgroups_path, options.id).map_err(Error::Cgroup)?;
+            let made = Cgroup::create_scope(&scope, options.id, resources, &spec.annotations);
+            let (cgroup, held) = made.map_err(Error::Cgroup)?;
+            (cgroup, Some(held))
+        }
+    };
+    let cgroup = undo.cgroup.insert(cgroup);
+    if let Some(rdt) = &linux.intel_rdt {
+        undo.group = Some(Group::create(rdt, options.id)?);
+    }
+    let group = undo.group.clone();
     let (id, pid_file) = (options.id, options.pid_file);
     let waits = gate.is_some();
     let creating = state_of(Status::Creating);
@@ -95,6 +138,9 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
         set_from_outside(&plan, child.pid)?;
         go(&ours, child.pid)?;
     }
+    if let Some(held) = held {
+        cgroup.release(held).map_err(Error::Cgroup)?;
+    }
     let pid = child.pid;
     let record = Record {
         version: 1,
@@ -104,8 +150,10 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
         rootfs: bundle.join(spec.root.as_ref().map(|root| root.path.as_str()).unwrap_or_default()),
         bundle: bundle.clone(),
         created: state::now(),
-        cgroup: path.as_str().to_owned(),
+        cgroup: cgroup.path().as_str().to_owned(),
+        unit: cgroup.unit().map(str::to_owned),
         annotations: spec.annotations.clone(),
+        resctrl: group,
     };
     dir.write(&record, &config)?;
     let mut console = None;
@@ -135,6 +183,10 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
                 agent::hand_over(listener, child, number, &creating, pid)?;
                 go(&ours, pid)?;
             }
+            Some(Message::Group) => {
+                record.resctrl.iter().try_for_each(|group| group.enter(pid))?;
+                go(&ours, pid)?;
+            }
             Some(Message::Moved(_)) => return Err(Error::Died("set-up")),
         }
     }
@@ -149,7 +201,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     let container = Container::new(id, dir, record, cgroup, hooks);
     let unknown = process.capabilities.as_ref().map(crate::plan::unknown_capabilities).unwrap_or_default();
     let process = Process { pid, pidfd: child.pidfd };
-    Ok(Created { container, console, process, unknown_capabilities: unknown })
+    Ok(Created { container, console, process, notifications, unknown_capabilities: unknown })
 }
 
 /// The process id behind a pidfd, in this process's pid namespace. Who sent it may see another number.
@@ -307,6 +359,7 @@ pub(crate) fn abandon(child: &Child) {
 struct Undo {
     dir: Option<ContainerDir>,
     cgroup: Option<Cgroup>,
+    group: Option<Group>,
     child: Option<Child>,
     hooks: Option<Hooks>,
     state: crate::plan::HookState,
@@ -333,6 +386,9 @@ impl Drop for Undo {
         // The error that led here is the one to tell; what these leave is found by the next delete.
         if let Some(cgroup) = self.cgroup.take() {
             let _ = cgroup.remove();
+        }
+        if let Some(group) = self.group.take() {
+            let _ = group.remove();
         }
         let _ = dir.remove();
     }

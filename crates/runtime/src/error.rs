@@ -43,12 +43,6 @@ pub enum Error {
         /// What is wrong with it, and where.
         source: InvalidSpec,
     },
-    /// A field that ross does not implement.
-    #[error("{field}: is not supported by ross-runtime yet")]
-    Unsupported {
-        /// JSON path of the field.
-        field: String,
-    },
     /// Options that contradict the configuration or each other.
     #[error("{0}")]
     Options(String),
@@ -76,6 +70,9 @@ pub enum Error {
     /// The cgroup.
     #[error("cgroup: {0}")]
     Cgroup(#[source] CgroupError),
+    /// Shares of caches and memory bandwidth.
+    #[error("linux.intelRdt: {0}")]
+    IntelRdt(String),
     /// A system call of the runtime itself.
     #[error(transparent)]
     Sys(#[from] SysError),
@@ -143,7 +140,7 @@ impl Error {
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::AlreadyExists(_) => ErrorKind::AlreadyExists,
             Self::WrongStatus { .. } => ErrorKind::FailedPrecondition,
-            Self::Unsupported { .. } => ErrorKind::Unimplemented,
+            Self::IntelRdt(_) => ErrorKind::FailedPrecondition,
             Self::DamagedState { .. } => ErrorKind::DataLoss,
             Self::Seccomp(error) => error.kind(),
             Self::Cgroup(error) => error.kind(),

@@ -79,6 +79,12 @@ impl Container {
                         return Err(error);
                     }
                 }
+                Ok(Some(Message::Group)) => {
+                    if let Err(error) = self.enter_group(&child, &ours) {
+                        abandon(&child);
+                        return Err(error);
+                    }
+                }
                 Ok(Some(Message::Failed(failure))) => {
                     abandon(&child);
                     return Err(explain(failure, &spec, &process));
@@ -101,6 +107,11 @@ impl Container {
     ) -> Result<(), Error> {
         let listener = plan.listener().ok_or(Error::Died("set-up"))?;
         agent::hand_over(listener, child, number, &self.hook_state(self.status()?), self.pid())?;
+        child::send_go(channel.as_fd(), child.pid).map_err(|_| Error::Died("set-up"))
+    }
+
+    fn enter_group(&self, child: &Child, channel: &OwnedFd) -> Result<(), Error> {
+        self.group().iter().try_for_each(|group| group.enter(child.pid))?;
         child::send_go(channel.as_fd(), child.pid).map_err(|_| Error::Died("set-up"))
     }
 

@@ -30,6 +30,7 @@ struct Linux {
     seccomp: SeccompFeatures,
     apparmor: Enabled,
     selinux: Enabled,
+    intel_rdt: IntelRdt,
     mount_extensions: MountExtensions,
     net_devices: Enabled,
 }
@@ -53,6 +54,13 @@ struct SeccompFeatures {
     archs: [&'static str; 5],
     known_flags: [SeccompFlag; 4],
     supported_flags: [SeccompFlag; 4],
+}
+
+#[derive(Debug, Serialize)]
+struct IntelRdt {
+    enabled: bool,
+    schemata: bool,
+    monitoring: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -159,7 +167,7 @@ pub fn features() -> Features {
         linux: Linux {
             namespaces: [Cgroup, Ipc, Mount, Network, Pid, Time, User, Uts],
             capabilities: KNOWN_CAPABILITIES.to_vec(),
-            cgroup: CgroupFeatures { v1: false, v2: true, systemd: false, systemd_user: false, rdma: true },
+            cgroup: CgroupFeatures { v1: false, v2: true, systemd: true, systemd_user: false, rdma: true },
             seccomp: SeccompFeatures {
                 enabled: true,
                 actions: ACTIONS,
@@ -179,6 +187,7 @@ pub fn features() -> Features {
             },
             apparmor: Enabled { enabled: true },
             selinux: Enabled { enabled: true },
+            intel_rdt: IntelRdt { enabled: true, schemata: true, monitoring: true },
             mount_extensions: MountExtensions { idmap: Enabled { enabled: true } },
             net_devices: Enabled { enabled: true },
         },
@@ -208,6 +217,7 @@ mod tests {
         let json = serde_json::to_value(features()).unwrap();
         assert_eq!(json["ociVersionMax"], OCI_VERSION);
         assert_eq!(json["linux"]["namespaces"][2], "mount");
+        assert_eq!(json["linux"]["intelRdt"]["schemata"], true);
         assert_eq!(json["linux"]["seccomp"]["operators"][0], "SCMP_CMP_EQ");
         assert_eq!(json["linux"]["seccomp"]["knownFlags"][0], "SECCOMP_FILTER_FLAG_LOG");
     }

@@ -20,7 +20,9 @@ mod hooks;
 mod net_devices;
 mod options;
 mod plan;
+mod resctrl;
 pub mod seccomp;
+mod service;
 pub mod spec;
 mod state;
 
@@ -28,5 +30,5 @@ pub use container::Container;
 pub use create::{Created, create, write_pid_file};
 pub use error::Error;
 pub use features::{Features, features};
-pub use options::{CgroupDriver, CreateOptions, ExecOptions, Executed, Process, Release, Stdio};
+pub use options::{Activation, CgroupDriver, CreateOptions, ExecOptions, Executed, Process, Release, Stdio};
 pub use state::{OCI_VERSION, State, Status, rfc3339};

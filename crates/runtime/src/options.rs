@@ -32,6 +32,8 @@ pub enum CgroupDriver {
     /// By writing to the cgroup file system.
     #[default]
     Cgroupfs,
+    /// By systemd, as a transient scope; `linux.cgroupsPath` is `slice:prefix:name`.
+    Systemd,
 }
 
 /// When the program of a container is executed.
@@ -42,6 +44,15 @@ pub enum Release {
     /// When `Container::start` says so, from whichever process.
     #[default]
     OnStart,
+}
+
+/// Sockets that a service manager has opened for the program: the descriptors from 3 on (sd_listen_fds(3)).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Activation {
+    /// How many.
+    pub count: u32,
+    /// Their names, with colons between them.
+    pub names: Option<String>,
 }
 
 /// What `create` needs to know.
@@ -55,7 +66,12 @@ pub struct CreateOptions<'a> {
     pub bundle: &'a Path,
     /// Standard streams of the program; [`Stdio::Terminal`] and `process.terminal` go together.
     pub stdio: Stdio,
-    /// How many descriptors from 3 on the program keeps.
+    /// Sockets for the program, which learns of them by LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.
+    pub activation: Option<Activation>,
+    /// Whether the program gets a socket to tell that it is ready, which it finds by NOTIFY_SOCKET (sd_notify(3)): the
+    /// other end is in `Created::notifications`, or that of `Container::notifications`.
+    pub notify: bool,
+    /// How many descriptors from 3 on, or behind those sockets, the program keeps.
     pub preserve_fds: u32,
     /// Whether the root is moved and not pivoted, for a host that runs from an initramfs.
     pub no_pivot: bool,
@@ -78,6 +94,8 @@ impl<'a> CreateOptions<'a> {
             root,
             bundle,
             stdio: Stdio::Inherit,
+            activation: None,
+            notify: false,
             preserve_fds: 0,
             no_pivot: false,
             no_new_keyring: false,

@@ -2,7 +2,8 @@
 //!
 //! `<root>/<id>/state.json` holds a [`Record`] and, verbatim, the configuration the container was made from: changes
 //! of the bundle after create must have no effect. It is written once, under a temporary name. `start` and `report`
-//! are the FIFOs of a container that waits to be started; they are gone once it was.
+//! are the FIFOs of a container that waits to be started; they are gone once it was. `notify` has the socket of a
+//! program that tells when it is ready.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::plan::{Gate, HookState};
+use crate::resctrl::Group;
 use crate::spec::{Hooks, Spec};
 
 /// Where a container is in its life: runtime.md, "State".
@@ -88,7 +90,12 @@ pub(crate) struct Record {
     pub rootfs: PathBuf,
     pub created: String,
     pub cgroup: String,
+    /// The unit of systemd whose cgroup that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     pub annotations: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resctrl: Option<Group>,
 }
 
 /// A record with the configuration behind it, or a part of that: the rest is skipped, not built.
@@ -105,6 +112,7 @@ struct HooksOnly {
 const STATE: &str = "state.json";
 const START: &str = "start";
 const REPORT: &str = "report";
+const NOTIFY: &str = "notify";
 
 /// The directory of one container below the root of the runtime.
 #[derive(Debug, Clone)]
@@ -137,6 +145,11 @@ impl ContainerDir {
             _ => file("create", &dir.path, &error),
         })?;
         Ok(dir)
+    }
+
+    /// The directory of the socket of its program (see `service`), which only some containers have.
+    pub(crate) fn notify(&self) -> PathBuf {
+        self.path.join(NOTIFY)
     }
 
     /// Removes the directory and all in it.
@@ -448,7 +461,9 @@ mod tests {
             rootfs: "/b/r".into(),
             created: now(),
             cgroup: "/x".into(),
+            unit: None,
             annotations: BTreeMap::new(),
+            resctrl: None,
         };
         dir.write(&record, br#"{"ociVersion":"1.0.2","hostname":"h"}"#).unwrap();
         assert_eq!(dir.read("c").unwrap(), record);

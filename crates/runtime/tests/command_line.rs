@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use bundle::Bundle;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -305,11 +306,73 @@ fn sockets_get_their_descriptors() {
     BufReader::new(std::fs::File::from(master)).read_line(&mut line).unwrap();
     assert_eq!(line, "/dev/pts/1\r\n");
     reap(program);
-    // Nobody listens: nothing is left of the container.
+    // Nobody listens: nothing is left of the container, nor of an exec.
     drop(on_pidfd);
+    let processes = || json(&bundle.runtime(&["ps", "-f", "json", "ID"]).out).as_array().unwrap().len();
+    let before = processes();
+    assert_eq!(bundle.runtime_detached(&options), 255);
+    assert_eq!(processes(), before);
+    let pid_file = ["exec", "--pid-file", "/nonexistent/pid", "ID", "sleep", "300"];
+    assert_eq!(bundle.runtime_detached(&pid_file), 255);
+    assert_eq!(processes(), before);
     assert_eq!(bundle.runtime(&["delete", "--force", "ID"]).code, 0);
     assert_eq!(bundle.detached(&[&["create"][..], &sockets].concat()), 1);
     bundle.assert_gone();
+}
+
+/// A run in the foreground hands its pidfd over, too, and keeps the container when it is to.
+#[test]
+fn run_keeps_and_hands_over() {
+    let bundle = bundle("exit 3");
+    bundle.write_config();
+    let pidfd = bundle.outside("pidfd");
+    let listener = UnixListener::bind(&pidfd).unwrap();
+    let said = bundle.run_with(&["--keep", "--pidfd-socket", pidfd.to_str().unwrap()]);
+    assert_eq!(said.code, 3, "{said:?}");
+    let (name, fd) = received(&listener);
+    assert_eq!(name, "pidfd");
+    let info = format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
+    assert!(std::fs::read_to_string(info).unwrap().contains("\nPid:\t-1\n"), "it was reaped");
+    assert_eq!(bundle.status(), "stopped");
+    assert_eq!(bundle.runtime(&["delete", "ID"]).code, 0);
+    bundle.assert_gone();
+}
+
+/// What a program without a pid namespace leaves behind comes to the runtime, which reaps it.
+#[test]
+fn run_reaps_what_is_left_behind() {
+    for (options, comes) in [(&["run"][..], true), (&["run", "--no-subreaper"], false)] {
+        let script = "(sleep 100 & echo $! > /tmp/left); touch /tmp/ready; \
+                      while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 5";
+        let mut bundle = bundle(script);
+        bundle.config["linux"]["namespaces"].as_array_mut().unwrap().retain(|one| one["type"] != "pid");
+        bundle.write_config();
+        let dir = bundle.outside("");
+        let mut run = bundle.spawn(&[options, &["--bundle", dir.to_str().unwrap(), "ID"]].concat());
+        bundle.wait_for_file("tmp/ready");
+        let left: i32 =
+            std::fs::read_to_string(bundle.rootfs().join("tmp/left")).unwrap().trim().parse().unwrap();
+        let parent = || {
+            let status = std::fs::read_to_string(format!("/proc/{left}/status")).ok()?;
+            status.lines().find_map(|line| line.strip_prefix("PPid:\t")?.parse::<u32>().ok())
+        };
+        // The shell between has ended: the one that waited for it made the file.
+        assert_eq!(parent(), Some(if comes { run.id() } else { std::process::id() }));
+        let pid = rustix::process::Pid::from_raw(left).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        if comes {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while parent().is_some() {
+                assert!(Instant::now() < deadline, "it is not reaped");
+                std::thread::yield_now();
+            }
+        } else {
+            reap(i64::from(left));
+        }
+        assert_eq!(run.try_wait().unwrap(), None, "it goes on");
+        std::fs::write(bundle.rootfs().join("tmp/go"), "").unwrap();
+        assert_eq!(run.wait().unwrap().code(), Some(5));
+    }
 }
 
 /// Descriptors beyond the standard three, for create and exec.

@@ -4,6 +4,8 @@
 
 mod bundle;
 
+use std::time::{Duration, Instant};
+
 use bundle::Bundle;
 use serde_json::{Value, json};
 
@@ -107,6 +109,45 @@ fn exec_has_its_cpus() {
     };
     assert_eq!(exec(json!({"initial": "0", "final": "0"})), "Cpus_allowed_list:\t0\n");
     assert_eq!(exec(json!({"final": "0"})), "Cpus_allowed_list:\t0\n");
+}
+
+/// A runtime that is kept to one CPU (by the unit it is started in, say) does not keep its containers there.
+#[test]
+fn cpus_are_those_of_the_cgroup() {
+    let Some(mut bundle) = Bundle::new("cpus_are_those_of_the_cgroup", "") else { return };
+    let show = "grep Cpus_allowed_list /proc/self/status";
+    bundle.config["process"]["args"] = json!(["sh", "-c", format!("{show}; sleep 100")]);
+    bundle.write_config();
+    let output = |script: &str| {
+        let said = std::process::Command::new("sh").args(["-c", script]).output().unwrap();
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    };
+    // Of a process that asks for more CPUs than there can be.
+    let all = output(&format!("taskset -c 0-8191 {show}"));
+    let first = output(&format!("taskset -c 0 {show}"));
+    assert_ne!(all, first, "this test needs more than one CPU");
+    let runtime = format!(
+        "unshare --mount --propagation private taskset -c 0 {} --root {}",
+        env!("CARGO_BIN_EXE_ross-runtime"),
+        bundle.outside("state").display()
+    );
+    let out = bundle.outside("out");
+    let run = format!("{runtime} run -d -b {} {}", bundle.outside("").display(), bundle.id);
+    assert_eq!(output(&format!("{run} > {} 2>&1; echo $?", out.display())), "0\n");
+    let exec = output(&format!("{runtime} exec {} {show}", bundle.id));
+    assert_eq!(exec, all, "an exec");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while std::fs::read_to_string(&out).unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "it says nothing");
+        std::thread::yield_now();
+    }
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), all, "the first process");
+    // An initial affinity alone is one for the time of the clone.
+    let process = bundle.outside("process.json");
+    bundle.config["process"]["args"] = json!(show.split(' ').collect::<Vec<_>>());
+    bundle.config["process"]["execCPUAffinity"] = json!({"initial": "0"});
+    std::fs::write(&process, bundle.config["process"].to_string()).unwrap();
+    assert_eq!(bundle.runtime(&["exec", "--process", process.to_str().unwrap(), "ID"]).out, all);
 }
 
 #[test]
@@ -230,7 +271,9 @@ fn failures_leave_nothing() {
         ("linux.namespaces", |c| c["linux"]["namespaces"][0]["path"] = json!("/etc/hostname")),
         ("linux.sysctl.net.nope", |c| c["linux"]["sysctl"] = json!({"net.nope": "1"})),
         ("process.user.uid", |c| c["process"]["user"]["uid"] = json!("root")),
-        ("linux.intelRdt", |c| c["linux"]["intelRdt"] = json!({"closID": "x"})),
+        ("linux.intelRdt: no resctrl file system is mounted", |c| {
+            c["linux"]["intelRdt"] = json!({"closID": "x"})
+        }),
     ];
     for (message, change) in cases {
         let Some(mut bundle) = Bundle::new("failures_leave_nothing", "true") else { return };

@@ -1,4 +1,5 @@
-//! How a process gets CPUs, disks and memory nodes: sched_setattr(2), ioprio_set(2), set_mempolicy(2).
+//! How a process gets CPUs, disks and memory nodes: sched_setattr(2), sched_setaffinity(2), ioprio_set(2),
+//! set_mempolicy(2).
 
 use rustix::io::Result;
 
@@ -45,6 +46,20 @@ pub fn set_scheduler(pid: i32, attributes: &SchedulerAttributes) -> Result<()> {
     // SAFETY: `attributes` is a sched_attr that says its own size, and is only read. Neither nix nor rustix has
     // sched_setattr.
     let done = unsafe { libc::syscall(libc::SYS_sched_setattr, pid, std::ptr::from_ref(&attributes), 0) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// As many as a kernel can be built for: `NR_CPUS` of arch/x86/Kconfig.
+const MOST_CPUS: usize = 8192;
+
+/// Lets this thread run on every CPU of its cpuset.
+///
+/// # Errors
+/// As sched_setaffinity(2).
+pub fn use_all_cpus() -> Result<()> {
+    let all = [u64::MAX; MOST_CPUS / 64];
+    // SAFETY: `all` has as many bytes as are named, which are only read. The CpuSet of rustix ends at CPU 1023.
+    let done = unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(&all), all.as_ptr()) };
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 

@@ -24,6 +24,8 @@ pub struct Cgroup {
     pub(super) hierarchy: Hierarchy,
     pub(super) directory: Directory,
     pub(super) path: CgroupPath,
+    /// The unit whose cgroup it is, when systemd made it.
+    pub(super) unit: Option<String>,
 }
 
 impl Cgroup {
@@ -55,14 +57,24 @@ impl Cgroup {
             false => policy.attach(directory.as_fd(), path)?,
         }
         made.keep();
-        Ok(Self { hierarchy, directory, path: path.clone() })
+        Ok(Self { hierarchy, directory, path: path.clone(), unit: None })
     }
 
     /// Opens an existing cgroup.
     pub fn open(path: &CgroupPath) -> Result<Self, CgroupError> {
         let hierarchy = Hierarchy::open()?;
         let directory = hierarchy.root.open(path.relative()).map_err(io("open", path.as_str()))?;
-        Ok(Self { hierarchy, directory, path: path.clone() })
+        Ok(Self { hierarchy, directory, path: path.clone(), unit: None })
+    }
+
+    /// The same cgroup, as that of a unit of systemd.
+    pub(crate) fn of_unit(self, unit: Option<String>) -> Self {
+        Self { unit, ..self }
+    }
+
+    /// The unit whose cgroup it is, when systemd made it.
+    pub(crate) fn unit(&self) -> Option<&str> {
+        self.unit.as_deref()
     }
 
     /// Its directory, for `CLONE_INTO_CGROUP`.
@@ -89,6 +101,9 @@ impl Cgroup {
         }
         if let Some(limit) = limits.must_be_free {
             self.check_memory(limit)?;
+        }
+        if let Some(unit) = &self.unit {
+            super::systemd::change(unit, &limits)?;
         }
         write_all(&self.directory, &self.path, &limits)?;
         policy.map_or(Ok(()), |policy| policy.attach(self.directory.as_fd(), &self.path))
@@ -206,7 +221,12 @@ fn refuse_busy(directory: &Directory, path: &CgroupPath) -> Result<(), CgroupErr
 
 /// Enables controllers for the children of every cgroup from the root down to `above`: those the limits need, or it is
 /// an error, and those that count, where they are to be had.
-fn enable(hierarchy: &Hierarchy, above: &str, limits: &Limits, path: &str) -> Result<(), CgroupError> {
+pub(super) fn enable(
+    hierarchy: &Hierarchy,
+    above: &str,
+    limits: &Limits,
+    path: &str,
+) -> Result<(), CgroupError> {
     let required: Controllers = limits.required().map(|(controller, _)| controller).collect();
     let wanted = required.union(WANTED.into_iter().collect());
     let mut end = 0;
@@ -268,7 +288,11 @@ fn no_controller(limits: &Limits, controller: Controller, path: &str) -> CgroupE
     CgroupError::NoController { field: field_of(limits, controller), controller, path: path.to_owned() }
 }
 
-fn write_all(directory: &Directory, path: &CgroupPath, limits: &Limits) -> Result<(), CgroupError> {
+pub(super) fn write_all(
+    directory: &Directory,
+    path: &CgroupPath,
+    limits: &Limits,
+) -> Result<(), CgroupError> {
     limits.writes.iter().try_for_each(|write| write_one(directory, path, write))
 }
 

@@ -90,6 +90,16 @@ pub enum CgroupError {
         /// The cgroup.
         path: String,
     },
+    /// systemd, or the way to it.
+    #[error("{operation} unit {unit}: {reason}")]
+    Systemd {
+        /// What was asked for.
+        operation: &'static str,
+        /// The unit.
+        unit: String,
+        /// What came back.
+        reason: String,
+    },
     /// Processes did not stop or leave in time.
     #[error("cgroup {path} was not {state} in time")]
     TimedOut {
@@ -117,6 +127,7 @@ impl CgroupError {
             Self::NoHierarchy | Self::NoController { .. } | Self::NoFile { .. } => ErrorKind::Unimplemented,
             Self::InUse { .. } | Self::Frozen { .. } => ErrorKind::FailedPrecondition,
             Self::TimedOut { .. } => ErrorKind::DeadlineExceeded,
+            Self::Systemd { .. } => ErrorKind::Internal,
             Self::Limit { source, .. } | Self::Io { source, .. } => kind_of(*source),
         }
     }

@@ -61,9 +61,14 @@ impl Cgroup {
         self.has_event("populated 1")
     }
 
-    /// Sends SIGKILL to every process in it and below it, frozen ones and those being forked included (Linux 5.14).
+    /// Sends SIGKILL to every process in it and below it, frozen ones and those being forked included (Linux 5.14). In
+    /// one that is gone there is none.
     pub fn kill(&self) -> Result<(), CgroupError> {
-        self.directory.write("cgroup.kill", "1").map_err(io("kill the processes", self.path.as_str()))
+        match self.directory.write("cgroup.kill", "1") {
+            // systemd removes its own as soon as they are empty.
+            Err(Errno::NODEV | Errno::NOENT) => Ok(()),
+            result => result.map_err(io("kill the processes", self.path.as_str())),
+        }
     }
 
     /// Waits until no process is left, or the deadline has passed; whether none is.
@@ -111,6 +116,9 @@ impl Cgroup {
     /// The cgroup that ross made above all its containers goes with the last of them; any other is its maker's.
     pub fn remove(self) -> Result<(), CgroupError> {
         self.remove_itself()?;
+        if let Some(unit) = &self.unit {
+            return super::systemd::stop(unit);
+        }
         let (above, _) = self.path.split();
         if above == DEFAULT_PARENT {
             // Another container is in it, or it is gone: both are as they should be. One that is being made comes to
@@ -132,11 +140,11 @@ impl Cgroup {
             Err(errno) => return Err(io("remove", self.path.as_str())(errno)),
         }
         let deadline = Instant::now() + LEAVE;
-        match self.kill() {
-            Err(CgroupError::Io { source: Errno::NODEV | Errno::NOENT, .. }) => return Ok(()),
-            result => result?,
-        }
-        let events = Events::open(&self.directory).map_err(io("open the events", self.path.as_str()))?;
+        self.kill()?;
+        let events = match Events::open(&self.directory) {
+            Err(Errno::NODEV | Errno::NOENT) => return Ok(()),
+            result => result.map_err(io("open the events", self.path.as_str()))?,
+        };
         // The first waits are short: what follows on a kill is a matter of microseconds, and after `populated 0` the
         // kernel may need a moment to let go.
         let mut pause = Duration::from_millis(1);
@@ -148,7 +156,7 @@ impl Cgroup {
                 return Err(CgroupError::TimedOut { state: "empty", path: self.path.to_string() });
             }
             match remove_below(&self.directory).and_then(|()| parent.remove(name)) {
-                Ok(()) | Err(Errno::NOENT) => return Ok(()),
+                Ok(()) | Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
                 Err(Errno::BUSY) if Instant::now() < deadline => {
                     events
                         .wait_for_change(pause)

@@ -63,7 +63,7 @@ impl fmt::Display for Controller {
 }
 
 /// What to do when the file is not there.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Missing {
     /// The limit would not be enforced: an error.
     Fail,
@@ -74,7 +74,7 @@ pub(super) enum Missing {
 }
 
 /// One value for one file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Write {
     pub(super) field: Cow<'static, str>,
     pub(super) controller: Option<Controller>,

@@ -173,6 +173,8 @@ pub(crate) enum Message {
     Ready,
     /// Its filter is loaded; this is the number of the listener among its descriptors.
     Listener(i32),
+    /// It is to be put into its group of resctrl.
+    Group,
 }
 
 const PACKET: usize = 8;
@@ -186,6 +188,7 @@ fn packet(message: &Message) -> [u8; PACKET] {
         Message::Moved(_) => (4, 0, 0, 0),
         Message::Ready => (5, 0, 0, 0),
         Message::Listener(number) => (6, 0, 0, *number),
+        Message::Group => (7, 0, 0, 0),
     };
     let index = index.to_le_bytes();
     let value = value.to_le_bytes();
@@ -253,6 +256,7 @@ pub(crate) fn receive(channel: BorrowedFd<'_>) -> Result<Option<Message>> {
         (4, Some(fd)) => Some(Message::Moved(fd)),
         (5, _) => Some(Message::Ready),
         (6, _) => Some(Message::Listener(i32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]))),
+        (7, _) => Some(Message::Group),
         _ => None,
     };
     message.filter(|_| received == PACKET).ok_or(Errno::PROTO).map(Some)

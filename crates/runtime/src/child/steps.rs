@@ -61,6 +61,7 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
     // Half a container is nobody's: until it is whole it dies with its maker.
     set_parent_process_death_signal(Some(Signal::KILL)).at(Stage::Sync)?;
     umask(Mode::empty());
+    scheduling::choose_cpus(None)?;
     // On the host's /proc, which is trusted, and still with the host's privileges.
     if !plan.namespaces.in_userns()
         && let Some(text) = &plan.process.oom_score_adj
@@ -68,6 +69,7 @@ fn prepare(plan: &mut Plan, channel: &mut Option<OwnedFd>) -> Step<()> {
         procfs::set_oom_score(text.as_bytes())?;
     }
     namespaces::enter(&plan.namespaces, socket)?;
+    enter_group(&plan.process, socket)?;
     let root_place = root::open_place(&plan.root)?;
     if plan.namespaces.in_userns() {
         credentials::become_root()?;
@@ -182,9 +184,8 @@ pub(crate) fn exec(plan: &mut ProcessPlan, joined: &Joined, channel: &OwnedFd) -
 
 fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Step<()> {
     umask(Mode::empty());
-    if let Some(cpus) = &plan.affinity.last {
-        rustix::thread::sched_setaffinity(None, cpus).at(Stage::Affinity)?;
-    }
+    scheduling::choose_cpus(plan.affinity.last.as_ref())?;
+    enter_group(plan, channel)?;
     scheduling::apply(&plan.scheduling)?;
     if !joined.userns
         && let Some(text) = &plan.oom_score_adj
@@ -212,6 +213,15 @@ fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Ste
     }
     let entered = program::enter_directory(plan, program::Missing::Fail)?;
     finish_process(plan, entered, channel, &[channel])
+}
+
+/// Waits until the parent has put this process into its group of resctrl: only on the host is there a way to it.
+fn enter_group(plan: &ProcessPlan, channel: BorrowedFd<'_>) -> Step<()> {
+    if plan.has_group {
+        report::send(channel, Message::Group).at(Stage::Sync)?;
+        report::wait_go(channel)?;
+    }
+    Ok(())
 }
 
 /// Credentials and limits: after this the process can do no more than the program will. Of its descriptors only those

@@ -7,7 +7,7 @@ use crate::spec::ExecCpuAffinity;
 
 use super::{invalid, list};
 
-/// CPUs before and after the process is in the cgroup; where there are none, they stay as they are.
+/// CPUs before and after the process is in the cgroup: where none are named, those of the runtime, and all of the cgroup.
 #[derive(Debug, Default)]
 pub(crate) struct AffinityPlan {
     pub initial: Option<CpuSet>,

@@ -75,7 +75,6 @@ impl Plan {
         gate: Option<Gate>,
     ) -> Result<Self, Error> {
         let linux = spec.linux();
-        refuse_unsupported(linux)?;
         let process = spec.process.as_ref().ok_or_else(|| invalid("process", "is missing"))?;
         let namespaces = NamespacePlan::new(linux)?;
         let root = RootPlan::new(spec, linux, options)?;
@@ -136,14 +135,6 @@ impl RootPlan {
             no_pivot: options.no_pivot,
             propagation,
         })
-    }
-}
-
-/// What would silently not happen is an error instead.
-fn refuse_unsupported(linux: &Linux) -> Result<(), Error> {
-    match linux.intel_rdt {
-        Some(_) => Err(Error::Unsupported { field: "linux.intelRdt".to_owned() }),
-        None => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 /// The ranges of a list; none where it is no list, or has a number that is not less than `limit`.
-pub(super) fn ranges(list: &str, limit: usize) -> Option<Vec<RangeInclusive<usize>>> {
+pub(crate) fn ranges(list: &str, limit: usize) -> Option<Vec<RangeInclusive<usize>>> {
     let number = |text: &str| text.trim().parse::<usize>().ok().filter(|&number| number < limit);
     let range = |range: &str| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));

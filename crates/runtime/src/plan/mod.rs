@@ -24,6 +24,7 @@ pub(crate) use container::{Gate, Plan, RootPlan};
 pub(crate) use devices::{DevicePlan, HowDevice, NodePlan};
 pub(crate) use hooks::{HookPlan, HookState};
 pub(crate) use id_map::write as write_id_maps;
+pub(crate) use list::ranges;
 pub(crate) use mounts::{MountPlan, MountSource, NewMount};
 pub(crate) use namespaces::{NamespacePlan, link_type as namespace_link_type};
 pub(crate) use process::unknown_capabilities;

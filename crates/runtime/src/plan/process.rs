@@ -54,6 +54,8 @@ pub(crate) struct ProcessPlan {
     pub memory_policy: Option<MemoryPolicyPlan>,
     /// For an exec only: the first process of a container has the CPUs of its cgroup.
     pub affinity: AffinityPlan,
+    /// Whether the parent puts it into a group of resctrl.
+    pub has_group: bool,
 }
 
 /// The five sets.
@@ -153,6 +155,7 @@ impl ProcessPlan {
             scheduling: SchedulingPlan::new(process)?,
             memory_policy: linux.memory_policy.as_ref().map(MemoryPolicyPlan::new).transpose()?,
             affinity: AffinityPlan::new(process.exec_cpu_affinity.as_ref())?,
+            has_group: linux.intel_rdt.is_some(),
         })
     }
 }

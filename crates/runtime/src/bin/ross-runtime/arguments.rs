@@ -49,7 +49,7 @@ pub(crate) enum ListFormat {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     Create(Create),
-    Run { create: Create, detach: bool, keep: bool },
+    Run(Run),
     Start(String),
     State(String),
     Kill { id: String, signal: String, all: bool },
@@ -85,6 +85,15 @@ pub(crate) struct Create {
     pub no_pivot: bool,
     pub no_new_keyring: bool,
     pub preserve_fds: u32,
+}
+
+/// Options of run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub create: Create,
+    pub detach: bool,
+    pub keep: bool,
+    pub no_subreaper: bool,
 }
 
 type Parsed<T> = Result<T, lexopt::Error>;
@@ -168,17 +177,17 @@ fn command(name: &str, parser: &mut lexopt::Parser) -> Parsed<Command> {
     match name {
         "create" => Ok(Command::Create(create(parser, &mut |_, _| Ok(false))?)),
         "run" => {
-            let (mut detach, mut keep) = (false, false);
+            let mut run = Run::default();
             let create = create(parser, &mut |option, parser| {
                 match option {
-                    Given::Short('d') | Given::Long("detach") => detach = flag(option, parser)?,
-                    Given::Long("keep") => keep = flag(option, parser)?,
-                    Given::Long("no-subreaper") => drop(flag(option, parser)?),
+                    Given::Short('d') | Given::Long("detach") => run.detach = flag(option, parser)?,
+                    Given::Long("keep") => run.keep = flag(option, parser)?,
+                    Given::Long("no-subreaper") => run.no_subreaper = flag(option, parser)?,
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
-            Ok(Command::Run { create, detach, keep })
+            Ok(Command::Run(Run { create, ..run }))
         }
         "start" => Ok(Command::Start(only_id(parser)?)),
         "state" => Ok(Command::State(only_id(parser)?)),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -11,29 +11,23 @@ use ross_runtime::{
     CgroupDriver, Container, CreateOptions, Created, ExecOptions, Process, Release, Stdio, create,
 };
 use ross_sys::error::with_sources;
-use ross_sys::signalfd::Signals;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::arguments::{Command, Create, Exec, Global, ListFormat, USAGE, Update};
+use crate::arguments::{Command, Create, Exec, Global, ListFormat, Run, USAGE, Update};
 use crate::log::Log;
+use crate::notify::Relay;
 use crate::socket::Receiver;
-use crate::{events, exec_process, foreground, processes, render};
+use crate::{events, exec_process, foreground, inherited, notify, processes, render};
 
 pub(crate) type Outcome = Result<u8, String>;
 
 /// Carries out a command; returns the exit code.
 pub(crate) fn run(global: &Global, command: Command, log: &Log) -> Outcome {
-    if global.systemd_cgroup && matches!(command, Command::Create(_) | Command::Run { .. }) {
-        return Err(
-            "--systemd-cgroup: the systemd cgroup driver is not supported yet; leave the option out \
-                    (and, in a caller's configuration, set the cgroup driver to cgroupfs)"
-                .to_owned(),
-        );
-    }
     let open = |id: &str| Container::open(&global.root, id).map_err(text);
     match command {
         Command::Create(options) => create_command(global, &options, log),
-        Command::Run { create, detach, keep } => run_command(global, &create, detach, keep, log),
-        Command::Start(id) => done(open(&id)?.start()),
+        Command::Run(options) => run_command(global, &options, log),
+        Command::Start(id) => start(&open(&id)?, log),
         Command::State(id) => print_json(&open(&id)?.state().map_err(text)?),
         Command::Kill { id, signal, all } => kill(&open(&id)?, &signal, all),
         Command::Delete { id, force } => delete(global, &id, force),
@@ -84,26 +78,28 @@ fn create_options<'a>(
     options: &'a Create,
     stdio: Stdio,
     release: Release,
-) -> CreateOptions<'a> {
-    CreateOptions {
+) -> Result<CreateOptions<'a>, String> {
+    Ok(CreateOptions {
         id: &options.id,
         root: &global.root,
         bundle: &options.bundle,
         stdio,
+        activation: inherited::sockets()?,
+        notify: notify::is_wanted(),
         preserve_fds: options.preserve_fds,
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
-        cgroup_driver: CgroupDriver::Cgroupfs,
+        cgroup_driver: if global.systemd_cgroup { CgroupDriver::Systemd } else { CgroupDriver::Cgroupfs },
         release,
         pid_file: options.pid_file.as_deref(),
-    }
+    })
 }
 
 /// Creates a container, and hands its console and its pidfd to their sockets.
 fn make(global: &Global, options: &Create, stdio: Stdio, release: Release) -> Result<Created, String> {
     let console = options.console_socket.as_deref().map(Receiver::of_console).transpose()?;
     let pidfd = options.pidfd_socket.as_deref().map(Receiver::of_pidfd).transpose()?;
-    let mut created = create(create_options(global, options, stdio, release)).map_err(text)?;
+    let mut created = create(create_options(global, options, stdio, release)?).map_err(text)?;
     let handed = match (&console, created.console.take_if(|_| console.is_some())) {
         (Some(receiver), Some(master)) => receiver.send(&master),
         _ => Ok(()),
@@ -124,27 +120,51 @@ fn create_command(global: &Global, options: &Create, log: &Log) -> Outcome {
     Ok(0)
 }
 
-fn run_command(global: &Global, options: &Create, detach: bool, keep: bool, log: &Log) -> Outcome {
-    let socket = options.console_socket.is_some();
-    if socket && !detach {
+fn run_command(global: &Global, options: &Run, log: &Log) -> Outcome {
+    let socket = options.create.console_socket.is_some();
+    if socket && !options.detach {
         return Err("run: --console-socket is for --detach".to_owned());
     }
-    let stdio = match (socket, detach) {
+    let stdio = match (socket, options.detach) {
         (true, _) => Stdio::Terminal,
         (false, true) => Stdio::Inherit,
         (false, false) => Stdio::AsConfigured,
     };
     // Before the program exists: none of its signals can be missed.
-    let signals =
-        if detach { None } else { Some(Signals::collect().map_err(|errno| format!("signalfd: {errno}"))?) };
-    let created = make(global, options, stdio, Release::AtOnce)?;
+    let signals = if options.detach { None } else { Some(foreground::prepare(!options.no_subreaper)?) };
+    let manager = notify::connect(log);
+    let mut created = make(global, &options.create, stdio, Release::AtOnce)?;
     report(log, &created);
-    let Some(signals) = signals else { return Ok(0) };
-    let code = foreground::wait(&created.process, &signals, created.console);
-    if !keep {
+    // Who stays is the main process of its service; who goes leaves that to the program.
+    let main = if options.detach { created.process.pid.cast_unsigned() } else { std::process::id() };
+    let channel = created.notifications.take().zip(manager);
+    let relay = channel.map(|(program, manager)| Relay::new(program, manager, main));
+    let Some(signals) = signals else {
+        if let Some(relay) = relay {
+            relay.wait_ready(created.process.pidfd.as_fd(), log);
+        }
+        return Ok(0);
+    };
+    let code = foreground::wait(&created.process, &signals, created.console, relay.as_ref());
+    if !options.keep {
         created.container.delete(true).map_err(text)?;
     }
     code
+}
+
+fn start(container: &Container, log: &Log) -> Outcome {
+    let channel = match notify::connect(log) {
+        Some(manager) => container.notifications().map_err(text)?.map(|program| (program, manager)),
+        None => None,
+    };
+    // A process that is gone by now is not started either.
+    let program = Pid::from_raw(container.pid()).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    container.start().map_err(text)?;
+    if let (Some((socket, manager)), Some(program)) = (channel, program) {
+        let relay = Relay::new(socket, manager, container.pid().cast_unsigned());
+        relay.wait_ready(program.as_fd(), log);
+    }
+    Ok(0)
 }
 
 fn report(log: &Log, created: &Created) {
@@ -169,7 +189,7 @@ fn exec_command(container: &Container, options: &Exec) -> Outcome {
     };
     let console_receiver = socket.map(Receiver::of_console).transpose()?;
     let pidfd_receiver = options.pidfd_socket.as_deref().map(Receiver::of_pidfd).transpose()?;
-    let signals = Signals::collect().map_err(|errno| format!("signalfd: {errno}"))?;
+    let signals = foreground::prepare(false)?;
     let executed = container
         .exec(ExecOptions {
             process,
@@ -180,17 +200,22 @@ fn exec_command(container: &Container, options: &Exec) -> Outcome {
         })
         .map_err(text)?;
     let mut console: Option<OwnedFd> = executed.console;
-    if let (Some(receiver), Some(master)) = (&console_receiver, console.take_if(|_| socket.is_some())) {
-        receiver.send(&master)?;
-    }
     let process: Process = executed.process;
-    if let Some(receiver) = &pidfd_receiver {
-        receiver.send(&process.pidfd)?;
+    let handed = match (&console_receiver, console.take_if(|_| socket.is_some())) {
+        (Some(receiver), Some(master)) => receiver.send(&master),
+        _ => Ok(()),
+    };
+    let handed = handed.and_then(|()| pidfd_receiver.map_or(Ok(()), |to| to.send(&process.pidfd)));
+    let handed = handed.and_then(|()| match &options.pid_file {
+        Some(path) => ross_runtime::write_pid_file(path, process.pid).map_err(text),
+        None => Ok(()),
+    });
+    if let Err(error) = handed {
+        // Whoever asked for it could neither use nor find it.
+        foreground::kill(&process);
+        return Err(error);
     }
-    if let Some(path) = &options.pid_file {
-        ross_runtime::write_pid_file(path, process.pid).map_err(text)?;
-    }
-    if options.detach { Ok(0) } else { foreground::wait(&process, &signals, console) }
+    if options.detach { Ok(0) } else { foreground::wait(&process, &signals, console, None) }
 }
 
 fn kill(container: &Container, signal: &str, all: bool) -> Outcome {
@@ -258,8 +283,9 @@ fn update(container: &Container, update: Update, log: &Log) -> Outcome {
     for option in update.ignored {
         log.warn(&format!("Setting {option} is ignored and will be removed"));
     }
-    if let Some(missing) = update.rdt {
-        return Err(missing.to_owned());
+    if update.l3_cache_schema.is_some() || update.mem_bw_schema.is_some() {
+        let (cache, bandwidth) = (update.l3_cache_schema.as_deref(), update.mem_bw_schema.as_deref());
+        container.update_shares(cache, bandwidth).map_err(text)?;
     }
     let Some(file) = update.file else { return done(container.update(&update.resources)) };
     let read = if file == Path::new("-") {

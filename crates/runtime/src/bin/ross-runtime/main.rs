@@ -10,7 +10,9 @@ mod commands;
 mod events;
 mod exec_process;
 mod foreground;
+mod inherited;
 mod log;
+mod notify;
 mod processes;
 mod protect;
 mod render;
@@ -32,6 +34,10 @@ fn run() -> u8 {
         return 1;
     }
     let (global, command) = arguments::parse(std::env::args_os().skip(1));
+    let command = command.and_then(|command| match inherited::check(&command) {
+        Ok(()) => Ok(command),
+        Err(error) => Err((error, command.code_of_failure())),
+    });
     let log = match log::Log::open(&global) {
         Ok(log) => log,
         Err(error) => return log::Log::stderr_only().fail(&error, 1),

@@ -152,6 +152,19 @@ proptest! {
 }
 
 #[test]
+fn runs() {
+    let check = |line: &str, detach, keep, no_subreaper| {
+        let create = Create { id: "c".into(), bundle: ".".into(), ..Create::default() };
+        let expected = Run { create, detach, keep, no_subreaper };
+        assert_eq!(parsed(line), Ok(Command::Run(expected)), "{line}");
+    };
+    check("run c", false, false, false);
+    check("run -d c", true, false, false);
+    check("run --keep --no-subreaper c", false, true, true);
+    check("run c --keep=true --detach=false", false, true, false);
+}
+
+#[test]
 fn callers() {
     // As conmon, the shim of containerd and dockerd call runc.
     for line in [
@@ -208,8 +221,9 @@ fn updates() {
     check("update --pids-limit 10 --blkio-weight 100 c", r#"{"pids":{"limit":10},"blockIO":{"weight":100}}"#);
     // Zero is runc's word for not given.
     check("update --pids-limit 0 --blkio-weight 0 c", "{}");
-    let update = check("update --kernel-memory 1 --l3-cache-schema x c", "{}");
-    assert!(update.ignored == ["--kernel-memory"] && update.rdt.is_some());
+    let update = check("update --kernel-memory 1 --l3-cache-schema L3:0=f --mem-bw-schema= c", "{}");
+    assert_eq!(update.ignored, ["--kernel-memory"]);
+    assert_eq!((update.l3_cache_schema.as_deref(), update.mem_bw_schema), (Some("L3:0=f"), None));
     assert_eq!(check("update -r - c", "{}").file, Some("-".into()));
 }
 

@@ -17,8 +17,10 @@ pub(crate) struct Update {
     pub resources: LinuxResources,
     /// Options that mean nothing any more.
     pub ignored: Vec<&'static str>,
-    /// Schemata of Intel's resource director, cache and memory bandwidth.
-    pub rdt: Option<&'static str>,
+    /// Shares of caches: a line for `schemata` of resctrl.
+    pub l3_cache_schema: Option<String>,
+    /// The same of memory bandwidth.
+    pub mem_bw_schema: Option<String>,
 }
 
 pub(super) fn parse(parser: &mut lexopt::Parser) -> Parsed<(String, Update)> {
@@ -72,17 +74,16 @@ fn take(update: &mut Update, name: &str, parser: &mut lexopt::Parser) -> Parsed<
                 "--kernel-memory-tcp"
             });
         }
-        "l3-cache-schema" => {
-            parser.value()?;
-            update.rdt = Some("Intel RDT/CAT: l3 cache schema is not enabled");
-        }
-        "mem-bw-schema" => {
-            parser.value()?;
-            update.rdt = Some("Intel RDT/MBA: memory bandwidth schema is not enabled");
-        }
+        "l3-cache-schema" => update.l3_cache_schema = word(parser)?,
+        "mem-bw-schema" => update.mem_bw_schema = word(parser)?,
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// A word; an empty one is as none.
+fn word(parser: &mut lexopt::Parser) -> Parsed<Option<String>> {
+    Ok(Some(parser.value()?.string()?).filter(|text| !text.is_empty()))
 }
 
 /// A number; an empty word is as none, as callers in Go write it.

@@ -34,7 +34,7 @@ Usage: ross-runtime [--root DIR] [--log FILE] [--log-format text|json] [--debug]
   update -r RESOURCES.json|- ID
   update [--memory BYTES] [--memory-reservation BYTES] [--memory-swap BYTES] [--cpu-share N] [--cpu-quota N]
          [--cpu-period N] [--cpu-burst N] [--cpu-idle 0|1] [--cpuset-cpus LIST] [--cpuset-mems LIST]
-         [--pids-limit N] [--blkio-weight N] ID
+         [--pids-limit N] [--blkio-weight N] [--l3-cache-schema LINE] [--mem-bw-schema LINE] ID
   events [--stats] [--interval TIME] ID
   spec [-b BUNDLE] [--rootless]
   features

@@ -1,0 +1,175 @@
+//! The conversation with systemd: over the system bus, or where there is none over systemd's own socket, which is for root.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::wire::{Call, ERROR, METHOD_RETURN, Message, PREFIX, SIGNAL, Writer, whole_length};
+
+const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
+const PRIVATE: &str = "/run/systemd/private";
+
+const SYSTEMD: &str = "org.freedesktop.systemd1";
+const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const DBUS: &str = "org.freedesktop.DBus";
+
+/// How long systemd may be silent.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Why a call failed: the name of a D-Bus error, or none when it did not come so far, and words.
+#[derive(Debug)]
+pub(super) struct CallError {
+    pub name: String,
+    pub text: String,
+}
+
+impl CallError {
+    fn new(text: impl Into<String>) -> Self {
+        Self { name: String::new(), text: text.into() }
+    }
+
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name.strip_prefix("org.freedesktop.systemd1.") == Some(name)
+    }
+}
+
+impl From<std::io::Error> for CallError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::WouldBlock => Self::new("systemd does not answer"),
+            _ => Self::new(format!("socket of systemd: {error}")),
+        }
+    }
+}
+
+type Called<T> = Result<T, CallError>;
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Bus {
+    socket: UnixStream,
+    serial: u32,
+    /// Whether systemd itself is at the other end.
+    direct: bool,
+    /// What came while an answer was waited for.
+    signals: VecDeque<Message>,
+}
+
+impl Bus {
+    /// Connects, says who this is, and asks to be told of jobs that end.
+    pub(super) fn open() -> Called<Self> {
+        let (socket, direct) = match UnixStream::connect(SYSTEM_BUS) {
+            Ok(socket) => (socket, false),
+            Err(first) => match UnixStream::connect(PRIVATE) {
+                Ok(socket) => (socket, true),
+                Err(second) => {
+                    return Err(CallError::new(format!(
+                        "connect to {SYSTEM_BUS}: {first}; connect to {PRIVATE}: {second}"
+                    )));
+                }
+            },
+        };
+        socket.set_read_timeout(Some(SILENCE))?;
+        let mut bus = Self { socket, serial: 0, direct, signals: VecDeque::new() };
+        bus.authenticate()?;
+        if !direct {
+            bus.call_dbus("Hello", "", Writer::default())?;
+            let mut rule = Writer::default();
+            rule.text("type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'");
+            bus.call_dbus("AddMatch", "s", rule)?;
+        }
+        Ok(bus)
+    }
+
+    /// SASL, mechanism EXTERNAL: the user id in decimal digits, and those in hexadecimal ones.
+    fn authenticate(&mut self) -> Called<()> {
+        let uid = rustix::process::geteuid().as_raw().to_string();
+        let hex: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
+        // With the word that ends it, as libsystemd does: systemd does not look at a message that it has read in one go
+        // with BEGIN before the next one comes, and none would.
+        self.socket.write_all(format!("\0AUTH EXTERNAL {hex}\r\nBEGIN\r\n").as_bytes())?;
+        let mut line = Vec::new();
+        // A byte at a time: what follows the line is for others.
+        while !line.ends_with(b"\r\n") && line.len() < 512 {
+            let mut byte = [0];
+            self.socket.read_exact(&mut byte)?;
+            line.push(byte[0]);
+        }
+        if !line.starts_with(b"OK ") {
+            let said = String::from_utf8_lossy(&line);
+            return Err(CallError::new(format!("the bus refuses user {uid}: {}", said.trim())));
+        }
+        Ok(())
+    }
+
+    fn call_dbus(&mut self, member: &'static str, signature: &'static str, body: Writer) -> Called<Message> {
+        let (path, interface) = ("/org/freedesktop/DBus", DBUS);
+        self.call(Call { destination: Some(DBUS), path, interface, member, signature, body })
+    }
+
+    /// Calls a method of systemd's manager.
+    pub(super) fn manager(
+        &mut self,
+        member: &'static str,
+        signature: &'static str,
+        body: Writer,
+    ) -> Called<Message> {
+        let destination = (!self.direct).then_some(SYSTEMD);
+        self.call(Call { destination, path: MANAGER_PATH, interface: MANAGER, member, signature, body })
+    }
+
+    /// The same, of one that starts a job, and waits until the job is done.
+    pub(super) fn job(&mut self, member: &'static str, signature: &'static str, body: Writer) -> Called<()> {
+        let answer = self.manager(member, signature, body)?;
+        let job = answer.read().text().ok_or_else(|| CallError::new("the answer names no job"))?.to_owned();
+        loop {
+            let signal = match self.signals.pop_front() {
+                Some(signal) => signal,
+                None => self.receive()?,
+            };
+            if signal.kind != SIGNAL || signal.member != "JobRemoved" || signal.signature != "uoss" {
+                continue;
+            }
+            let mut body = signal.read();
+            let (_, path, _, result) = (body.number(), body.text(), body.text(), body.text());
+            match (path == Some(&job), result) {
+                (true, Some("done")) => return Ok(()),
+                (true, result) => {
+                    return Err(CallError::new(format!("the job is {}", result.unwrap_or("lost"))));
+                }
+                (false, _) => {}
+            }
+        }
+    }
+
+    fn call(&mut self, call: Call) -> Called<Message> {
+        self.serial += 1;
+        let serial = self.serial;
+        self.socket.write_all(&call.encode(serial))?;
+        loop {
+            let message = self.receive()?;
+            match message.kind {
+                METHOD_RETURN if message.reply_to == Some(serial) => return Ok(message),
+                ERROR if message.reply_to == Some(serial) => {
+                    let text = if message.signature.starts_with('s') { message.read().text() } else { None };
+                    let text = text.unwrap_or(&message.error).to_owned();
+                    return Err(CallError { name: message.error, text });
+                }
+                SIGNAL => self.signals.push_back(message),
+                _ => {}
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Called<Message> {
+        let mut prefix = [0; PREFIX];
+        self.socket.read_exact(&mut prefix)?;
+        let wrong = || CallError::new("systemd sends what is no message");
+        let mut message = prefix.to_vec();
+        message.resize(whole_length(prefix).ok_or_else(wrong)?, 0);
+        self.socket.read_exact(&mut message[PREFIX..])?;
+        Message::decode(&message).ok_or_else(wrong)
+    }
+}
