@@ -1,11 +1,11 @@
 //! All suites, in the order they run.
 
-use super::{bad_input, images, lifecycle, limits, network, run, runtime, terminal};
-use crate::harness::Case;
+use super::{bad_input, conformance, images, lifecycle, limits, network, run, runtime, terminal};
+use crate::harness::{Case, Test};
 
 /// Every case of every suite.
-pub fn all() -> Vec<Case> {
-    [
+pub fn all() -> Vec<Box<dyn Test>> {
+    let functions = [
         runtime::CASES,
         run::CASES,
         lifecycle::CASES,
@@ -15,5 +15,7 @@ pub fn all() -> Vec<Case> {
         images::CASES,
         bad_input::CASES,
     ]
-    .concat()
+    .concat();
+    let boxed = |case: Case| Box::new(case) as Box<dyn Test>;
+    functions.into_iter().map(boxed).chain(conformance::tests()).collect()
 }

@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
 mod bad_input;
+mod conformance;
 mod images;
 mod lifecycle;
 mod limits;
@@ -10,4 +11,5 @@ mod run;
 mod runtime;
 mod terminal;
 
+pub use conformance::compare;
 pub use list::all;
