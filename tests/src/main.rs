@@ -1,5 +1,6 @@
 //! The end-to-end and conformance suites, as one program: `ross-tests [--list] [--bin DIR] [--part N/M]
-//! [FILTER]...`
+//! [FILTER]...`, or `ross-tests --conformance [--bin DIR] [--runtime PATH]... [--report FILE] [FILTER]...` for a table
+//! of several runtimes.
 //!
 //! A case declares what it needs. One whose needs this machine lacks is counted as skipped, with the reason, in the
 //! summary. After the cases the run looks for anything left behind and fails if it finds something.
@@ -31,6 +32,9 @@ fn run() -> Result<bool> {
         return udp_echo(port.parse()?);
     }
     let options = harness::Options::parse(std::env::args().skip(1))?;
+    if options.conformance {
+        return suites::compare(&options);
+    }
     harness::run(&options, &suites::all())
 }
 

@@ -18,6 +18,12 @@ pub struct Binaries {
     pub dir: PathBuf,
 }
 
+/// Builds the probe of the conformance suite beside them, static as it runs in any root.
+pub fn build_probe() -> Result<()> {
+    let built = build_static(&["-p", "ross-probe"])?;
+    replace(&built.join("ross-probe"), &target_dir().join("release/ross-probe"))
+}
+
 /// Builds all four into `target/release`.
 pub fn build() -> Result<Binaries> {
     cargo(&["build", "--release", "-p", "ross", "-p", "rossd"], "")?;

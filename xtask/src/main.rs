@@ -7,8 +7,10 @@
 
 mod bench;
 mod binaries;
+mod conformance;
 mod host;
 mod isolate;
+mod page;
 mod quickstart;
 mod test;
 mod tidy;
@@ -27,6 +29,8 @@ usage: cargo xtask COMMAND
   build               release binaries into target/release; ross-shim and ross-runtime static
   bench [runtime|run|pull|memory]... [--vm] [--tmpfs] [--samples N] [--write]
                       ross against its peers from Debian, in one run
+  conformance [--vm] [--seat N] [--runtime PATH]... [--write] [FILTER]...
+                      the OCI runtime specification, case by case, on ross-runtime, crun and runc
   trace [--vm] [--samples N] [--write]
                       where the time of one `ross-runtime run` goes, phase by phase
   vm [--keep-disk] [--seat N] -- COMMAND...
@@ -63,6 +67,7 @@ fn run(mut args: Vec<String>) -> Result<ExitCode> {
             bench::main(&args)
         }
         "bench-steps" => bench::steps(&args),
+        "conformance" => conformance::run(&args),
         "tidy" => tidy::run(),
         "vm" => vm::run(&args),
         "help" | "--help" | "-h" => {

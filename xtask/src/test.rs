@@ -32,6 +32,7 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
         failed.push("cargo test");
     }
     let bin = binaries::build()?.dir;
+    binaries::build_probe()?;
     binaries::cargo(&["build", "--locked", "-p", "ross-tests"], "")?;
     let suites = binaries::target_dir().join("debug/ross-tests");
     if place != Some("vm") {

@@ -19,5 +19,5 @@ pub use leftovers::Leftovers;
 pub use liar::{Liar, Lie};
 pub use needs::Need;
 pub use outcome::Output;
-pub use runner::{Case, Options, run};
+pub use runner::{Case, Options, Test, run};
 pub use terminal::Terminal;

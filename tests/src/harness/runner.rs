@@ -11,6 +11,16 @@ use super::{Bed, Leftovers, Need};
 const SETTLE: Duration = Duration::from_secs(20);
 
 /// One thing that must hold.
+pub trait Test {
+    /// `suite/what-must-hold`
+    fn name(&self) -> &str;
+
+    fn needs(&self) -> &[Need];
+
+    fn run(&self, bed: &mut Bed) -> Result<()>;
+}
+
+/// A test that is a function.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
     /// `suite/what-must-hold`
@@ -19,12 +29,32 @@ pub struct Case {
     pub run: fn(&mut Bed) -> Result<()>,
 }
 
+impl Test for Case {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn needs(&self) -> &[Need] {
+        self.needs
+    }
+
+    fn run(&self, bed: &mut Bed) -> Result<()> {
+        (self.run)(bed)
+    }
+}
+
 /// What was typed.
 #[derive(Debug)]
 pub struct Options {
     list: bool,
-    /// Folder of the four binaries.
-    bin: PathBuf,
+    /// A table of several runtimes instead of the cases.
+    pub conformance: bool,
+    /// The runtimes of the table, beside ross-runtime; empty for crun and runc.
+    pub runtimes: Vec<PathBuf>,
+    /// The file the table goes to.
+    pub report: Option<PathBuf>,
+    /// Folder of the four binaries and the probe.
+    pub bin: PathBuf,
     /// Which of the chosen cases to run, so that machines can share the work.
     part: Part,
     filters: Vec<String>,
@@ -53,12 +83,24 @@ impl FromStr for Part {
 impl Options {
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Self> {
         let beside = std::env::current_exe().context("own path")?.parent().context("own folder")?.to_owned();
-        let mut options =
-            Self { list: false, bin: beside, part: Part { number: 1, of: 1 }, filters: Vec::new() };
+        let mut options = Self {
+            list: false,
+            conformance: false,
+            runtimes: Vec::new(),
+            report: None,
+            bin: beside,
+            part: Part { number: 1, of: 1 },
+            filters: Vec::new(),
+        };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--list" => options.list = true,
                 "--bin" => options.bin = std::path::absolute(args.next().context("--bin: which folder?")?)?,
+                "--conformance" => options.conformance = true,
+                "--runtime" => {
+                    options.runtimes.push(std::path::absolute(args.next().context("--runtime: which?")?)?)
+                }
+                "--report" => options.report = Some(args.next().context("--report: which file?")?.into()),
                 "--part" => {
                     options.part = args.next().context("--part: which?")?.parse().context("--part")?
                 }
@@ -69,19 +111,25 @@ impl Options {
         Ok(options)
     }
 
-    fn wants(&self, case: &Case) -> bool {
-        self.filters.is_empty() || self.filters.iter().any(|filter| case.name.contains(filter.as_str()))
+    /// Whether a case of this name is to run.
+    pub fn chooses(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter.as_str()))
     }
 }
 
 /// Whether every case that ran passed and nothing was left behind.
-pub fn run(options: &Options, cases: &[Case]) -> Result<bool> {
+pub fn run(options: &Options, cases: &[Box<dyn Test>]) -> Result<bool> {
     let Part { number, of } = options.part;
-    let chosen: Vec<&Case> =
-        cases.iter().filter(|case| options.wants(case)).skip(number - 1).step_by(of).collect();
+    let chosen: Vec<&dyn Test> = cases
+        .iter()
+        .map(|case| &**case)
+        .filter(|case| options.chooses(case.name()))
+        .skip(number - 1)
+        .step_by(of)
+        .collect();
     if options.list {
         for case in chosen {
-            println!("{}", case.name);
+            println!("{}", case.name());
         }
         return Ok(true);
     }
@@ -89,27 +137,27 @@ pub fn run(options: &Options, cases: &[Case]) -> Result<bool> {
     let mut bed = Bed::new(&options.bin)?;
     let (mut passed, mut failed, mut skipped) = (0_u32, Vec::new(), Vec::new());
     for case in chosen {
-        if let Some(reason) = case.needs.iter().find_map(Need::missing) {
-            println!("skip {}: {reason}", case.name);
-            skipped.push((case.name, reason));
+        if let Some(reason) = case.needs().iter().find_map(Need::missing) {
+            println!("skip {}: {reason}", case.name());
+            skipped.push((case.name(), reason));
             continue;
         }
         let start = Instant::now();
-        let result = (case.run)(&mut bed).and_then(|()| bed.settle());
+        let result = case.run(&mut bed).and_then(|()| bed.settle());
         let millis = start.elapsed().as_millis();
         match result {
             Ok(()) => {
                 passed += 1;
-                println!("ok   {} ({millis} ms)", case.name);
+                println!("ok   {} ({millis} ms)", case.name());
             }
             Err(error) => {
                 println!(
                     "FAIL {} ({millis} ms)\n     {}",
-                    case.name,
+                    case.name(),
                     format!("{error:#}").replace('\n', "\n     ")
                 );
                 println!("{}", bed.daemon_log_tail());
-                failed.push(case.name);
+                failed.push(case.name());
                 bed.reset();
             }
         }

@@ -1,11 +1,13 @@
 //! All suites, in the order they run.
 
-use super::{api, bad_input, callers, images, lifecycle, limits, network, run, runtime, terminal};
-use crate::harness::Case;
+use super::{
+    api, bad_input, callers, conformance, images, lifecycle, limits, network, run, runtime, terminal,
+};
+use crate::harness::{Case, Test};
 
 /// Every case of every suite.
-pub fn all() -> Vec<Case> {
-    [
+pub fn all() -> Vec<Box<dyn Test>> {
+    let functions = [
         runtime::CASES,
         run::CASES,
         lifecycle::CASES,
@@ -17,5 +19,7 @@ pub fn all() -> Vec<Case> {
         bad_input::CASES,
         callers::CASES,
     ]
-    .concat()
+    .concat();
+    let boxed = |case: Case| Box::new(case) as Box<dyn Test>;
+    functions.into_iter().map(boxed).chain(conformance::tests()).collect()
 }

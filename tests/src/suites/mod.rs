@@ -3,6 +3,7 @@
 mod api;
 mod bad_input;
 mod callers;
+mod conformance;
 mod images;
 mod lifecycle;
 mod limits;
@@ -12,4 +13,5 @@ mod run;
 mod runtime;
 mod terminal;
 
+pub use conformance::compare;
 pub use list::all;

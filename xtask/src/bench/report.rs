@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::Place;
 use super::sample::Measured;
-use crate::{host, workspace};
+use crate::{host, page};
 
 /// Programs whose versions head the report.
 const VERSIONS: [(&str, &[&str]); 6] = [
@@ -83,13 +83,5 @@ fn millis(duration: &Duration) -> String {
 
 /// Puts `text` between the markers of `section` in docs/performance.md.
 pub fn write(text: &str, section: &str) -> Result<()> {
-    let path = workspace().join("docs/performance.md");
-    let page = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    let (begin, end) = (format!("<!-- bench {section} -->\n"), format!("<!-- end {section} -->"));
-    let start =
-        page.find(&begin).with_context(|| format!("docs/performance.md has no `{}`", begin.trim()))?
-            + begin.len();
-    let stop = page.find(&end).with_context(|| format!("docs/performance.md has no `{end}`"))?;
-    fs::write(&path, format!("{}\n{text}\n{}", &page[..start], &page[stop..]))?;
-    Ok(())
+    page::write("performance.md", &format!("bench {section}"), &format!("end {section}"), text)
 }
