@@ -410,7 +410,9 @@ mod tests {
                 rootfs: "/b/r".into(),
                 created: now(),
                 cgroup: "/ross/id".to_owned(),
+                unit: Some("ross-id.scope".to_owned()),
                 annotations: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+                resctrl: None,
             };
             let mut document = serde_json::to_value(&record).unwrap();
             document["config"] = serde_json::to_value(crate::defaults::default_spec()).unwrap();
