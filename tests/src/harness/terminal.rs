@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::PATIENCE;
 
 /// A pseudo-terminal and the command on it.
 #[derive(Debug)]
