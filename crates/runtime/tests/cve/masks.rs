@@ -37,7 +37,7 @@ fn cve_2025_31133_a_mask_is_the_hosts_null_whatever_the_own_one_is() {
         let said = bundle.run();
         // Either it was the right node when it was looked at, or it was not taken for one.
         let masked = said.code == 0 && said.out == "1:3 character special file\n";
-        let refused = said.code == 1 && ["make device", "/dev/null"].iter().any(|at| said.err.contains(at));
+        let refused = said.code == 1 && said.err.contains("/dev/null");
         assert!(masked || refused, "{said:?}");
     }
     drop(swapper);
@@ -51,10 +51,7 @@ fn cve_2025_31133_a_null_that_is_none_is_not_kept() {
     let mounts = bundle.config["mounts"].as_array_mut().unwrap();
     mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
     let said = bundle.run();
-    assert!(
-        said.code == 1 && said.err.contains("make device") && said.err.contains("file exists"),
-        "{said:?}"
-    );
+    assert!(said.code == 1 && said.err.contains("make device /dev/null: file exists"), "{said:?}");
 }
 
 #[test]
