@@ -4,6 +4,7 @@ use rustix::io::Errno;
 
 use crate::child::{Failure, HookFailure, Stage};
 use crate::error::Error;
+use crate::plan::device_paths;
 use crate::spec::{Hook, Mount, Process, Spec};
 
 /// Says what a failure of a child was about.
@@ -107,8 +108,7 @@ fn describe(stage: Stage, index: usize, spec: &Spec, process: &Process) -> Strin
         Stage::MountChange => mount("change the attributes"),
         Stage::DeviceDirectory => "open /dev in the root".to_owned(),
         Stage::Device => {
-            let device = linux.and_then(|linux| linux.devices.get(index));
-            format!("make device {}", device.map_or("of the default ones", |device| device.path.as_str()))
+            format!("make device {}", device_paths(spec.linux()).nth(index).unwrap_or_default())
         }
         Stage::DeviceLink => "make the links of /dev".to_owned(),
         Stage::Terminal => "open a terminal of the container's /dev/pts".to_owned(),

@@ -83,6 +83,13 @@ impl DevicePlan {
     }
 }
 
+/// The paths of the nodes, in the order they are made.
+pub(crate) fn device_paths(linux: &Linux) -> impl Iterator<Item = &str> {
+    let own = linux.devices.iter().map(|device| device.path.as_str());
+    let is_own = |path: &str| linux.devices.iter().any(|device| device.path == path);
+    own.chain(DEFAULT.iter().map(|&(path, ..)| path).filter(move |path| !is_own(path)))
+}
+
 fn node(at: &str, device: &Device, in_userns: bool) -> Result<NodePlan, Error> {
     let (dir, name) = device.path.rsplit_once('/').unwrap_or(("", &device.path));
     if name.is_empty() || name == "." || name == ".." {

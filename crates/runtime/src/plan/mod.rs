@@ -21,7 +21,7 @@ mod selinux;
 mod sysctl;
 
 pub(crate) use container::{Gate, Plan, RootPlan};
-pub(crate) use devices::{DevicePlan, HowDevice, NodePlan};
+pub(crate) use devices::{DevicePlan, HowDevice, NodePlan, device_paths};
 pub(crate) use hooks::{HookPlan, HookState};
 pub(crate) use id_map::write as write_id_maps;
 pub(crate) use list::ranges;
