@@ -11,6 +11,8 @@ pub enum Need {
     NoController(&'static str),
     /// A file or device of the host.
     Path(&'static str),
+    /// To be asked for by name, for this reason: it takes too long to run with all others.
+    Asking(&'static str),
     /// A program on the PATH and the Debian package that has it.
     Program(&'static str, &'static str),
 }
@@ -25,6 +27,7 @@ impl Need {
             Self::NoController(name) => {
                 has_controller(name).then(|| format!("this host's cgroup v2 has the {name} controller"))
             }
+            Self::Asking(reason) => Some(format!("{reason}; name it to run it")),
             Self::Path(path) => (!Path::new(path).exists()).then(|| format!("this host has no {path}")),
             Self::Program(name, package) => {
                 let dirs = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];

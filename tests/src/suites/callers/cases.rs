@@ -1,8 +1,13 @@
 //! The cases and what each needs: limits are set, so the controllers must be there.
+//!
+//! `cargo xtask test vm callers` runs them; with all the others they would double the time in an emulated machine.
 
 use crate::harness::{Case, Need};
 
 use super::{containerd, docker, podman};
+
+/// Seen: podman 11 minutes, containerd 4, docker more than 12.
+const SLOW: Need = Need::Asking("takes up to a quarter of an hour in an emulated machine");
 
 pub const CASES: &[Case] = &[
     Case {
@@ -13,6 +18,7 @@ pub const CASES: &[Case] = &[
             Need::Controller("cpu"),
             Need::Controller("memory"),
             Need::Controller("pids"),
+            SLOW,
         ],
         run: podman::life,
     },
@@ -23,6 +29,7 @@ pub const CASES: &[Case] = &[
             Need::Program("ctr", "containerd"),
             Need::Controller("cpu"),
             Need::Controller("memory"),
+            SLOW,
         ],
         run: containerd::life,
     },
@@ -37,6 +44,7 @@ pub const CASES: &[Case] = &[
             Need::Controller("cpu"),
             Need::Controller("memory"),
             Need::Controller("pids"),
+            SLOW,
         ],
         run: docker::life,
     },
