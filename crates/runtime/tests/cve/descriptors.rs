@@ -93,7 +93,10 @@ fn cve_2024_21626_no_descriptor_is_left_to_the_program() {
     let said = bundle.runtime(&["exec", "ID", "sh", "-c", script]);
     assert_eq!(said.out.lines().filter(foreign).count(), 0, "{said:?}");
     let kept = bundle.run_with(&["--preserve-fds", "90"]);
-    assert!(kept.code == 1 && kept.err.contains("is to be preserved, and is not open"), "{kept:?}");
+    assert!(
+        kept.code == 1 && kept.err.contains("descriptor 3 is for the program, and is not open"),
+        "{kept:?}"
+    );
 }
 
 #[test]
