@@ -1,4 +1,4 @@
-//! A private corner of the host for what would otherwise touch it: own mounts, network and processes, pure
+//! A private corner of the host for what would otherwise touch it: own mounts, network, names and processes, pure
 //! cgroup v2 in sight.
 
 use std::process::{Command, ExitCode};
@@ -28,6 +28,8 @@ pub fn command(program: &std::path::Path) -> Result<Command> {
         .args([
             "--mount",
             "--net",
+            "--uts",
+            "--ipc",
             "--pid",
             "--fork",
             "--kill-child",

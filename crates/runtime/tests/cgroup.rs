@@ -1,7 +1,7 @@
 //! Live tests of the cgroup driver.
 //!
 //! They need root and a cgroup v2 hierarchy, and make cgroups only below `/ross-test-<pid>-<n>`, which a guard removes.
-//! Without one of these, or without a controller a case is about, the case prints `SKIP` and why.
+//! Without a controller it is about, a case is skipped, and says so in the summary of `cargo xtask test`.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that says what it skips")]
 
@@ -23,21 +23,14 @@ struct Tree {
 }
 
 impl Tree {
-    fn new(case: &str) -> Option<Self> {
+    fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let skip = |reason: &str| {
-            println!("SKIP {case}: {reason}");
-            None
-        };
-        if !rustix::process::geteuid().is_root() {
-            return skip("needs root");
-        }
+        assert!(rustix::process::geteuid().is_root(), "cgroups need root");
         let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
-        let Some(mount) = mounts.iter().find(|mount| Path::new(mount).join("cgroup.procs").exists()) else {
-            return skip("no cgroup v2 hierarchy");
-        };
+        let mount = mounts.iter().find(|mount| Path::new(mount).join("cgroup.procs").exists());
+        let mount = mount.expect("a cgroup v2 hierarchy");
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Some(Self { name: format!("/ross-test-{}-{number}", std::process::id()), mount: mount.into() })
+        Self { name: format!("/ross-test-{}-{number}", std::process::id()), mount: mount.into() }
     }
 
     fn path(&self, below: &str) -> CgroupPath {
@@ -73,6 +66,11 @@ impl Tree {
 /// Says it where `cargo xtask test` reads it for its summary. In the test machine everything can run.
 fn cannot_run(what: &str) {
     assert!(std::env::var_os("ROSS_VM").is_none(), "{what}");
+    skip(what);
+}
+
+/// The same, where the test machine lacks it as well.
+fn skip(what: &str) {
     println!("SKIP {what}");
     if let Some(path) = std::env::var_os("ROSS_SKIPPED") {
         let mut file = fs::File::options().append(true).create(true).open(path).unwrap();
@@ -146,7 +144,7 @@ fn nothing() -> LinuxResources {
 
 #[test]
 fn a_cgroup_is_made_and_removed() {
-    let Some(tree) = Tree::new("a_cgroup_is_made_and_removed") else { return };
+    let tree = Tree::new();
     let cgroup = Cgroup::create(&tree.path("a/b"), &nothing()).unwrap();
     assert!(tree.file("a/b", "cgroup.procs").exists());
     assert!(!cgroup.is_populated().unwrap() && !cgroup.is_frozen().unwrap());
@@ -160,7 +158,7 @@ fn a_cgroup_is_made_and_removed() {
 
 #[test]
 fn removing_kills_what_is_inside_however_deep() {
-    let Some(tree) = Tree::new("removing_kills_what_is_inside_however_deep") else { return };
+    let tree = Tree::new();
     let cgroup = Cgroup::create(&tree.path("c"), &nothing()).unwrap();
     let deep = Cgroup::create(&tree.path("c/1/2/3"), &nothing()).unwrap();
     Cgroup::create(&tree.path("c/1/x"), &nothing()).unwrap();
@@ -181,7 +179,7 @@ fn removing_kills_what_is_inside_however_deep() {
 
 #[test]
 fn removing_what_is_gone_is_fine() {
-    let Some(tree) = Tree::new("removing_what_is_gone_is_fine") else { return };
+    let tree = Tree::new();
     let cgroup = Cgroup::create(&tree.path("c"), &nothing()).unwrap();
     let same = Cgroup::open(&tree.path("c")).unwrap();
     cgroup.remove().unwrap();
@@ -190,7 +188,7 @@ fn removing_what_is_gone_is_fine() {
 
 #[test]
 fn removing_a_very_deep_tree_needs_few_descriptors() {
-    let Some(tree) = Tree::new("removing_a_very_deep_tree_needs_few_descriptors") else { return };
+    let tree = Tree::new();
     let cgroup = Cgroup::create(&tree.path("c"), &nothing()).unwrap();
     let mut at =
         rustix::fs::openat(cgroup.dir(), ".", rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty())
@@ -205,7 +203,7 @@ fn removing_a_very_deep_tree_needs_few_descriptors() {
 
 #[test]
 fn freezing_stops_and_thawing_goes_on() {
-    let Some(tree) = Tree::new("freezing_stops_and_thawing_goes_on") else { return };
+    let tree = Tree::new();
     let cgroup = Cgroup::create(&tree.path("c"), &nothing()).unwrap();
     let mut guest = Guest::enter(&tree, "c", "read line; echo got $line");
     cgroup.freeze().unwrap();
@@ -220,7 +218,7 @@ fn freezing_stops_and_thawing_goes_on() {
 
 #[test]
 fn killing_leaves_nobody() {
-    let Some(tree) = Tree::new("killing_leaves_nobody") else { return };
+    let tree = Tree::new();
     let cgroup = Cgroup::create(&tree.path("c"), &nothing()).unwrap();
     // A child that is orphaned by its parent's death dies with it.
     let guest = Guest::enter(&tree, "c", "{ (sleep 1000 & sleep 1000) & wait; }");
@@ -233,7 +231,7 @@ fn killing_leaves_nobody() {
 
 #[test]
 fn a_busy_or_frozen_cgroup_is_not_taken_over() {
-    let Some(tree) = Tree::new("a_busy_or_frozen_cgroup_is_not_taken_over") else { return };
+    let tree = Tree::new();
     let cgroup = Cgroup::create(&tree.path("c"), &nothing()).unwrap();
     cgroup.freeze().unwrap();
     let error = Cgroup::create(&tree.path("c"), &nothing()).unwrap_err();
@@ -252,7 +250,7 @@ fn a_busy_or_frozen_cgroup_is_not_taken_over() {
 
 #[test]
 fn a_failure_removes_what_was_made() {
-    let Some(tree) = Tree::new("a_failure_removes_what_was_made") else { return };
+    let tree = Tree::new();
     let check = |json: &str, text: &str| {
         let error = Cgroup::create(&tree.path("x/y/z"), &resources(json)).unwrap_err();
         assert!(error.to_string().contains(text), "{error}");
@@ -271,9 +269,9 @@ fn a_failure_removes_what_was_made() {
 #[test]
 fn a_limit_without_its_controller_is_an_error() {
     const CASE: &str = "a_limit_without_its_controller_is_an_error";
-    let Some(tree) = Tree::new(CASE) else { return };
+    let tree = Tree::new();
     if fs::read_to_string(tree.mount.join("cgroup.controllers")).unwrap().contains("memory") {
-        println!("SKIP {CASE}: the memory controller is available");
+        skip(&format!("ross-runtime cgroup::{CASE}: the memory controller is available"));
         return;
     }
     let error = Cgroup::create(&tree.path("c"), &resources(r#"{"memory":{"limit":1000000}}"#)).unwrap_err();
@@ -295,7 +293,7 @@ fn a_limit_without_its_controller_is_an_error() {
 #[test]
 fn limits_reach_their_files() {
     const CASE: &str = "limits_reach_their_files";
-    let Some(tree) = Tree::new(CASE) else { return };
+    let tree = Tree::new();
     if !tree.has(CASE, &["cpu", "cpuset", "memory", "pids"]) {
         return;
     }
@@ -343,7 +341,7 @@ fn limits_reach_their_files() {
 #[test]
 fn swap_and_update_checks() {
     const CASE: &str = "swap_and_update_checks";
-    let Some(tree) = Tree::new(CASE) else { return };
+    let tree = Tree::new();
     if !tree.has(CASE, &["memory"]) {
         return;
     }
@@ -352,7 +350,7 @@ fn swap_and_update_checks() {
     if tree.file("c", "memory.swap.max").exists() {
         assert_eq!(tree.read("c", "memory.swap.max"), "0");
     } else {
-        println!("SKIP {CASE}: the kernel has no swap accounting");
+        skip(&format!("ross-runtime cgroup::{CASE}: the kernel has no swap accounting"));
     }
     let _guest = Guest::enter(&tree, "c", "sleep 1000");
     let error = cgroup.apply(&resources(r#"{"memory":{"limit":1,"checkBeforeUpdate":true}}"#)).unwrap_err();
@@ -363,7 +361,7 @@ fn swap_and_update_checks() {
 #[test]
 fn a_limit_of_processes_holds() {
     const CASE: &str = "a_limit_of_processes_holds";
-    let Some(tree) = Tree::new(CASE) else { return };
+    let tree = Tree::new();
     if !tree.has(CASE, &["pids"]) {
         return;
     }
@@ -379,7 +377,7 @@ fn a_limit_of_processes_holds() {
 #[test]
 fn running_out_of_memory_is_counted() {
     const CASE: &str = "running_out_of_memory_is_counted";
-    let Some(tree) = Tree::new(CASE) else { return };
+    let tree = Tree::new();
     if !tree.has(CASE, &["memory"]) {
         return;
     }
@@ -398,7 +396,7 @@ fn running_out_of_memory_is_counted() {
 #[test]
 fn io_limits_reach_their_files() {
     const CASE: &str = "io_limits_reach_their_files";
-    let Some(tree) = Tree::new(CASE) else { return };
+    let tree = Tree::new();
     if !tree.has(CASE, &["io"]) {
         return;
     }
@@ -407,7 +405,7 @@ fn io_limits_reach_their_files() {
         ["vd", "sd", "nvme"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix))
     });
     let Some(disk) = disk else {
-        println!("SKIP {CASE}: no disk");
+        skip(&format!("ross-runtime cgroup::{CASE}: no disk"));
         return;
     };
     let number = fs::read_to_string(disk.path().join("dev")).unwrap().trim().to_owned();
@@ -430,7 +428,7 @@ fn io_limits_reach_their_files() {
         Ok(()) => assert_eq!(tree.read("c", "io.weight"), "default 4950"),
         Err(error) => {
             assert_eq!(error.to_string(), "linux.resources.blockIO.weight: the kernel has no io.weight");
-            println!("SKIP {CASE}: {error}");
+            skip(&format!("ross-runtime cgroup::{CASE}: {error}"));
         }
     }
 }
@@ -438,7 +436,7 @@ fn io_limits_reach_their_files() {
 #[test]
 fn huge_pages_are_limited() {
     const CASE: &str = "huge_pages_are_limited";
-    let Some(tree) = Tree::new(CASE) else { return };
+    let tree = Tree::new();
     if !tree.has(CASE, &["hugetlb"]) {
         return;
     }
@@ -451,7 +449,7 @@ fn huge_pages_are_limited() {
 #[test]
 fn many_at_once_do_not_hinder_each_other() {
     const CASE: &str = "many_at_once_do_not_hinder_each_other";
-    let Some(tree) = Tree::new(CASE) else { return };
+    let tree = Tree::new();
     let limits = if tree.has(CASE, &["pids"]) {
         resources(r#"{"pids":{"limit":5},"devices":[{"allow":true}]}"#)
     } else {
@@ -474,7 +472,7 @@ fn many_at_once_do_not_hinder_each_other() {
 fn the_parent_of_all_containers_goes_with_the_last_and_comes_back() {
     const CASE: &str = "the_parent_of_all_containers_goes_with_the_last_and_comes_back";
     // Only for its checks: these cgroups lie beside it, where those of containers do.
-    let Some(tree) = Tree::new(CASE) else { return };
+    let tree = Tree::new();
     let limits = if tree.has(CASE, &["pids"]) { resources(r#"{"pids":{"limit":5}}"#) } else { nothing() };
     let path =
         |name: &str| CgroupPath::of_container("", &format!("test-{}-{name}", std::process::id())).unwrap();
@@ -503,13 +501,13 @@ fn the_parent_of_all_containers_goes_with_the_last_and_comes_back() {
     // One of those others may have made it and not yet moved in.
     while parent.exists() && !others() {
         assert!(Instant::now() < deadline, "it stayed when the last was gone");
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
 #[test]
 fn statistics_are_read() {
-    let Some(tree) = Tree::new("statistics_are_read") else { return };
+    let tree = Tree::new();
     let cgroup = Cgroup::create(&tree.path("c"), &nothing()).unwrap();
     let mut guest =
         Guest::enter(&tree, "c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done; sleep 1000");
@@ -528,7 +526,7 @@ fn bpf_works(case: &str, tree: &Tree) -> bool {
         }
         Err(error) => {
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            println!("SKIP {case}: {error}: {source}");
+            skip(&format!("ross-runtime cgroup::{case}: {error}: {source}"));
             false
         }
     }
@@ -537,7 +535,7 @@ fn bpf_works(case: &str, tree: &Tree) -> bool {
 #[test]
 fn device_rules_are_enforced() {
     const CASE: &str = "device_rules_are_enforced";
-    let Some(tree) = Tree::new(CASE) else { return };
+    let tree = Tree::new();
     if !bpf_works(CASE, &tree) {
         return;
     }
@@ -545,7 +543,7 @@ fn device_rules_are_enforced() {
     // A device that is not among those everybody has, and whose opening does nothing.
     let device = "/dev/kmsg";
     if !Path::new(device).exists() {
-        println!("SKIP {CASE}: no {device}");
+        skip(&format!("ross-runtime cgroup::{CASE}: no {device}"));
         return;
     }
     let nodes = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! `linux.netDevices`: interfaces of a host, which is a network namespace of the test, in a container.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that says what it skips")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod bundle;
 
@@ -14,7 +14,7 @@ const MAKE: &str = "ip='/bin/busybox ip'; for d in d0 d1; do $ip link add $d typ
                     $ip addr add fd00::7/64 dev d0; ";
 
 fn bundle(script: &str) -> Bundle {
-    let mut bundle = Bundle::required(script);
+    let mut bundle = Bundle::new(script);
     bundle.config["linux"]["netDevices"] = json!({"d0": {"name": "eth7"}, "d1": {}});
     bundle
 }

@@ -1,6 +1,6 @@
 //! Fields of `process`, and of `linux` about processes, as the program finds them.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that says what it skips")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod bundle;
 
@@ -19,7 +19,7 @@ const RT_PRIORITY: usize = 40;
 const POLICY: usize = 41;
 
 fn scheduled(scheduler: Value, change: fn(&mut Bundle)) -> (i64, i64, i64) {
-    let mut bundle = Bundle::required("sleep 100");
+    let mut bundle = Bundle::new("sleep 100");
     change(&mut bundle);
     bundle.config["process"]["scheduler"] = scheduler;
     assert_eq!(bundle.detached(&["run", "--detach"]), 0, "{}", bundle.config["process"]["scheduler"]);
@@ -37,7 +37,7 @@ fn scheduler() {
     // Root of a user namespace has no right to it: the runtime does it.
     assert_eq!(scheduled(batch, Bundle::user_namespace), (3, -3, 0));
 
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     bundle.config["process"]["scheduler"] = json!({"policy": "SCHED_DEADLINE", "runtime": 1});
     let said = bundle.run();
     assert!(said.err.contains("set process.scheduler: invalid argument"), "{said:?}");
@@ -45,7 +45,7 @@ fn scheduler() {
 
 #[test]
 fn deadline_comes_after_the_hooks() {
-    let mut bundle = Bundle::required("sleep 100");
+    let mut bundle = Bundle::new("sleep 100");
     let deadline = json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 500_000_000});
     bundle.config["process"]["scheduler"] = deadline;
     // The shell is not replaced: what has a deadline starts nothing.
@@ -58,7 +58,7 @@ fn deadline_comes_after_the_hooks() {
 #[test]
 fn scheduler_of_an_exec() {
     for userns in [false, true] {
-        let mut bundle = Bundle::required("sleep 100");
+        let mut bundle = Bundle::new("sleep 100");
         if userns {
             bundle.user_namespace();
         }
@@ -83,7 +83,7 @@ fn io_priority() {
         (false, json!({"class": "IOPRIO_CLASS_IDLE"}), "idle"),
         (true, json!({"class": "IOPRIO_CLASS_RT", "priority": 3}), "realtime: prio 3"),
     ] {
-        let mut bundle = Bundle::required("sleep 100");
+        let mut bundle = Bundle::new("sleep 100");
         if userns {
             bundle.user_namespace();
         }
@@ -93,7 +93,7 @@ fn io_priority() {
         let said = std::process::Command::new("ionice").args(["-p", &pid]).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), expected);
     }
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     bundle.config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_BE", "priority": 8});
     assert!(bundle.run().err.contains("process.ioPriority.priority: is not within 0 and 7"));
 }
@@ -105,14 +105,14 @@ fn labels_need_selinux() {
         "for hosts with SELinux there is no test"
     );
     for (part, field) in [("process", "selinuxLabel"), ("linux", "mountLabel")] {
-        let mut bundle = Bundle::required("true");
+        let mut bundle = Bundle::new("true");
         bundle.config[part][field] = json!("system_u:system_r:container_t:s0");
         let said = bundle.run();
         let expected =
             format!("{part}.{field}: `system_u:system_r:container_t:s0` is a label, and SELinux is not");
         assert!(said.code == 1 && said.err.contains(&expected), "{said:?}");
     }
-    let bundle = Bundle::required("sleep 100");
+    let bundle = Bundle::new("sleep 100");
     assert_eq!(bundle.detached(&["run", "--detach"]), 0);
     let mut process = bundle.config["process"].clone();
     process["selinuxLabel"] = json!("a:b:c:s0");
@@ -124,7 +124,7 @@ fn labels_need_selinux() {
 
 #[test]
 fn memory_policy() {
-    let maps = Bundle::required("cat /proc/self/numa_maps").run();
+    let maps = Bundle::new("cat /proc/self/numa_maps").run();
     assert!(maps.out.contains(" default "), "this kernel knows no memory policies: {maps:?}");
     for (policy, expected) in [
         (json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}), " bind=static:0 "),
@@ -133,7 +133,7 @@ fn memory_policy() {
         (json!({"mode": "MPOL_LOCAL"}), " local "),
         (json!({"mode": "MPOL_DEFAULT"}), " default "),
     ] {
-        let mut bundle = Bundle::required("cat /proc/self/numa_maps");
+        let mut bundle = Bundle::new("cat /proc/self/numa_maps");
         bundle.config["linux"]["memoryPolicy"] = policy;
         let said = bundle.run();
         assert!(said.out.contains(expected), "{expected}: {said:?}");
@@ -141,7 +141,7 @@ fn memory_policy() {
         let said = bundle.runtime(&["exec", "ID", "cat", "/proc/self/numa_maps"]);
         assert!(said.out.contains(expected), "{expected}: {said:?}");
     }
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     bundle.config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "9999"});
     assert!(bundle.run().err.contains("set linux.memoryPolicy: invalid argument"));
 }

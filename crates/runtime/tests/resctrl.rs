@@ -1,7 +1,7 @@
 //! Shares of caches by a group of resctrl, on a directory in its place: the runtime finds it by a /proc/self/mountinfo that
 //! is covered by one with a line for it.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod bundle;
 
@@ -54,7 +54,7 @@ fn remove_files(group: &Path) {
 
 #[test]
 fn a_container_in_a_group() {
-    let mut bundle = Bundle::required("sleep 100");
+    let mut bundle = Bundle::new("sleep 100");
     bundle.config["linux"]["intelRdt"] = json!({"l3CacheSchema": "L3:0=f", "schemata": ["MB:0=20"]});
     let resctrl = Resctrl::new(&bundle);
     let said = resctrl.runtime("create -b $D $ID >$D/out 2>&1");
@@ -84,7 +84,7 @@ fn a_container_in_a_group() {
 
 #[test]
 fn a_container_in_a_class_of_others() {
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     bundle.config["linux"]["intelRdt"] = json!({"closID": "gold", "enableMonitoring": true});
     let resctrl = Resctrl::new(&bundle);
     let said = resctrl.runtime("create -b $D $ID >$D/out 2>&1");
@@ -101,7 +101,7 @@ fn a_container_in_a_class_of_others() {
 
 #[test]
 fn what_fails_leaves_no_group() {
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     bundle.config["linux"]["intelRdt"] = json!({});
     bundle.config["root"]["path"] = json!("nope");
     let resctrl = Resctrl::new(&bundle);

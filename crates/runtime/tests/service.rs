@@ -1,6 +1,6 @@
 //! What a service manager has for the program: sockets, and one to tell it that the program is ready.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod bundle;
 
@@ -36,7 +36,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn sockets_are_passed_on() {
     let script = "cat <&3; echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; for fd in /proc/self/fd/*; do echo ${fd##*/}; done; cat <&4; cat <&5";
-    let mut bundle = Bundle::required(script);
+    let mut bundle = Bundle::new(script);
     bundle.config["process"]["env"].as_array_mut().unwrap().push("LISTEN_FDS=7".into());
     for name in ["one", "two", "three"] {
         std::fs::write(bundle.outside(name), format!("{name}\n")).unwrap();
@@ -58,7 +58,7 @@ fn sockets_are_passed_on() {
 
 #[test]
 fn sockets_of_a_container_that_waits() {
-    let bundle = Bundle::required("cat <&3; echo $LISTEN_FDS $LISTEN_PID");
+    let bundle = Bundle::new("cat <&3; echo $LISTEN_FDS $LISTEN_PID");
     std::fs::write(bundle.outside("one"), "one\n").unwrap();
     let said = as_service(
         &bundle,
@@ -73,7 +73,7 @@ fn sockets_of_a_container_that_waits() {
 /// The number of a descriptor that is not there must not be taken by one of the runtime's own.
 #[test]
 fn descriptors_that_are_not_there() {
-    let bundle = Bundle::required("ls -l /proc/self/fd");
+    let bundle = Bundle::new("ls -l /proc/self/fd");
     let log = "--log $D/log --log-format json";
     for (script, words) in [
         ("exec $R LOG run --preserve-fds 1 -b $D $ID", "descriptor 3 is for the program"),
@@ -124,7 +124,7 @@ impl Manager {
 /// A bundle with the host's systemd-notify(1), and a user who is not root.
 fn telling(script: &str) -> Bundle {
     assert!(std::path::Path::new("/usr/bin/systemd-notify").exists(), "this test needs the package systemd");
-    let mut bundle = Bundle::required(script);
+    let mut bundle = Bundle::new(script);
     bundle.mount(json!({"destination": "/usr", "source": "/usr", "options": ["rbind", "ro"]}));
     for name in ["lib", "lib64"] {
         std::os::unix::fs::symlink(format!("usr/{name}"), bundle.rootfs().join(name)).unwrap();
@@ -201,7 +201,7 @@ fn programs_that_are_never_ready() {
     let said = std::fs::read_to_string(bundle.outside("out")).unwrap();
     assert!(said.contains("never said that it is ready"), "{said}");
     // Nobody listens.
-    let bundle = Bundle::required("test -d /run/notify");
+    let bundle = Bundle::new("test -d /run/notify");
     let said = as_service(&bundle, "NOTIFY_SOCKET=@ross/nobody exec $R run -b $D $ID");
     assert!(said.status.success() && text(&said.stderr).contains("NOTIFY_SOCKET @ross/nobody"), "{said:?}");
     // It is started by somebody who has no manager.

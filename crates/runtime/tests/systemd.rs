@@ -1,7 +1,7 @@
 //! The systemd cgroup driver, on a bus of the test's own that records what it is asked for and makes the cgroup, as
 //! systemd would.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod bundle;
 
@@ -235,7 +235,7 @@ fn fine(said: &Output) {
 #[test]
 fn a_container_is_a_scope() {
     for mood in [Mood::Fine, Mood::Taken] {
-        let mut bundle = Bundle::required("sleep 100");
+        let mut bundle = Bundle::new("sleep 100");
         let bus = Bus::new(&bundle, mood);
         bundle.config["linux"]["cgroupsPath"] = json!(format!("{}:pre:{}", bus.slice, bundle.id));
         bundle.config["linux"]["resources"]["unified"] = json!({"cgroup.max.depth": "7"});
@@ -276,7 +276,7 @@ fn a_container_is_a_scope() {
 /// The process that held the scope is gone before the program runs: it would be seen as one of another pid namespace.
 #[test]
 fn a_program_is_alone_in_its_scope() {
-    let mut bundle = Bundle::required("cat /sys/fs/cgroup/cgroup.procs");
+    let mut bundle = Bundle::new("cat /sys/fs/cgroup/cgroup.procs");
     let bus = Bus::new(&bundle, Mood::Fine);
     bundle.config["linux"]["cgroupsPath"] = json!(format!("{}:pre:{}", bus.slice, bundle.id));
     let said = runtime(&bundle, "run -b $D $ID");
@@ -286,7 +286,7 @@ fn a_program_is_alone_in_its_scope() {
 
 #[test]
 fn what_fails_leaves_nothing() {
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     let bus = Bus::new(&bundle, Mood::Failing);
     let check = |bundle: &Bundle, words: &str| {
         let said = runtime(bundle, "run -b $D $ID");
@@ -303,7 +303,7 @@ fn what_fails_leaves_nothing() {
     bundle.config["linux"]["cgroupsPath"] = json!("/a/b");
     check(&bundle, "is not `slice:prefix:name`");
     // A failure later on: the unit is stopped.
-    let bundle = &mut Bundle::required("true");
+    let bundle = &mut Bundle::new("true");
     let bus = Bus::new(bundle, Mood::Fine);
     bundle.config["linux"]["cgroupsPath"] = json!(format!("{}::{}", bus.slice, bundle.id));
     bundle.config["process"]["args"] = json!(["/nope"]);
@@ -321,7 +321,7 @@ fn what_fails_leaves_nothing() {
 #[test]
 #[ignore = "needs memory and pids in cgroup v2, as in the test machine"]
 fn limits_are_those_of_the_unit() {
-    let mut bundle = Bundle::required("exec sleep 100");
+    let mut bundle = Bundle::new("exec sleep 100");
     let bus = Bus::new(&bundle, Mood::Fine);
     bundle.config["linux"]["cgroupsPath"] = json!(format!("{}:pre:{}", bus.slice, bundle.id));
     // The process that holds the scope is not to count.

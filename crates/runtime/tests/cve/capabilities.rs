@@ -10,7 +10,7 @@ const EMPTY: &str = "CapInh:\t0000000000000000\nCapAmb:\t0000000000000000\n";
 
 #[test]
 fn cve_2022_29162_exec_hands_on_no_capabilities() {
-    let bundle = Bundle::required("sleep 100");
+    let bundle = Bundle::new("sleep 100");
     assert_eq!(bundle.detached(&["run", "--detach"]), 0);
     for user in ["0", "1000"] {
         let said = bundle.runtime(&["exec", "--cap", "CAP_NET_RAW", "--user", user, "ID", "sh", "-c", SETS]);
@@ -24,7 +24,7 @@ fn cve_2022_29162_exec_hands_on_no_capabilities() {
 #[test]
 fn cve_2022_27650_a_process_of_a_file_has_the_sets_it_says() {
     // crun and youki (CVE-2025-27612) made the inheritable set of the bounding one.
-    let bundle = Bundle::required("sleep 100");
+    let bundle = Bundle::new("sleep 100");
     assert_eq!(bundle.detached(&["run", "--detach"]), 0);
     let mut process = bundle.config["process"].clone();
     process["args"] = json!(["sh", "-c", SETS]);
@@ -40,7 +40,7 @@ fn cve_2022_27650_a_process_of_a_file_has_the_sets_it_says() {
 
 #[test]
 fn cve_2022_24769_the_first_program_inherits_nothing_by_default() {
-    let mut bundle = Bundle::required(SETS);
+    let mut bundle = Bundle::new(SETS);
     assert!(bundle.config["process"]["capabilities"]["inheritable"].is_null());
     for user in [0, 1000] {
         bundle.config["process"]["user"] = json!({"uid": user, "gid": 0});
@@ -50,7 +50,7 @@ fn cve_2022_24769_the_first_program_inherits_nothing_by_default() {
 
 #[test]
 fn cve_2026_30892_a_user_is_a_number_and_nothing_else() {
-    let bundle = Bundle::required("sleep 100");
+    let bundle = Bundle::new("sleep 100");
     assert_eq!(bundle.detached(&["run", "--detach"]), 0);
     for user in [
         "1000x",
@@ -78,7 +78,7 @@ fn cve_2026_30892_a_user_is_a_number_and_nothing_else() {
 
 #[test]
 fn signals_and_umask_are_not_those_of_the_runtime() {
-    let bundle = Bundle::required("grep -E 'Sig(Blk|Ign)' /proc/self/status; umask");
+    let bundle = Bundle::new("grep -E 'Sig(Blk|Ign)' /proc/self/status; umask");
     let said = bundle.shell("trap '' USR1 INT HUP; umask 077; $RUN");
     let lines: Vec<&str> = said.out.lines().collect();
     let [blocked, ignored, mask] = lines.as_slice() else { panic!("{said:?}") };
@@ -90,7 +90,7 @@ fn signals_and_umask_are_not_those_of_the_runtime() {
 
 #[test]
 fn session_keyring_is_its_own() {
-    let mut bundle = Bundle::required("cat /proc/keys");
+    let mut bundle = Bundle::new("cat /proc/keys");
     bundle.config["linux"]["maskedPaths"] = json!([]);
     let said = bundle.run();
     let own = format!(" _ses.{}:", bundle.id);

@@ -21,7 +21,7 @@ fn cve_2023_25809_cgroups_of_the_host_are_not_shown() {
         for (word, writable) in [("ro", false), ("rw", true)] {
             let script = "cat /sys/fs/cgroup/cgroup.procs; ls -d /sys/fs/cgroup/*/; \
                           mkdir /sys/fs/cgroup/made && rmdir /sys/fs/cgroup/made && echo made";
-            let mut bundle = Bundle::required(script);
+            let mut bundle = Bundle::new(script);
             bundle.config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "cgroup");
             bundle.config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "cgroup2");
             bundle.mount(json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
@@ -42,7 +42,7 @@ fn cve_2023_25809_cgroups_of_the_host_are_not_shown() {
 
 #[test]
 fn paths_do_not_climb() {
-    let mut bundle = Bundle::required("touch /ran");
+    let mut bundle = Bundle::new("touch /ran");
     for path in ["/ross/../escaped", "../escaped", "/a/..", ".."] {
         bundle.config["linux"]["cgroupsPath"] = json!(path);
         let said = bundle.run();
@@ -54,8 +54,8 @@ fn paths_do_not_climb() {
 
 #[test]
 fn an_exec_stays_inside_the_cgroup_of_its_container() {
-    let bundle = Bundle::required("sleep 100");
-    let beside = Bundle::required("sleep 100");
+    let bundle = Bundle::new("sleep 100");
+    let beside = Bundle::new("sleep 100");
     assert_eq!(bundle.detached(&["run", "--detach"]), 0);
     assert_eq!(beside.detached(&["run", "--detach"]), 0);
     let other = format!("../{}", beside.id);
@@ -73,9 +73,9 @@ fn an_exec_stays_inside_the_cgroup_of_its_container() {
 
 #[test]
 fn cgroups_of_others_are_not_taken_over() {
-    let first = Bundle::required("sleep 100");
+    let first = Bundle::new("sleep 100");
     assert_eq!(first.detached(&["run", "--detach"]), 0);
-    let mut second = Bundle::required("true");
+    let mut second = Bundle::new("true");
     let path = format!("/ross/{}", first.id);
     second.config["linux"]["cgroupsPath"] = json!(path);
     let said = second.run();

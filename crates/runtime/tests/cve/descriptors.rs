@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 /// The process that waits for start has descriptors of the host, and the user and capabilities of the container.
 #[test]
 fn cve_2016_9962_nobody_looks_into_a_container_that_waits() {
-    let bundle = Bundle::required("sleep 100");
+    let bundle = Bundle::new("sleep 100");
     let script = "for f in /proc/1/fd/*; do readlink $f && ls $f/../../../..; done; true";
     assert_eq!(bundle.detached(&["create"]), 0);
     let said = bundle.runtime(&["exec", "ID", "sh", "-c", script]);
@@ -31,7 +31,7 @@ fn cve_2016_9962_nobody_looks_into_what_joins() {
     let spy = "while :; do for p in /proc/[0-9]*; do case $p in /proc/1|/proc/self) continue;; esac; \
                ls -d $p/root/usr $p/cwd/Cargo.toml 2>/dev/null; \
                for f in $p/fd/*; do readlink $f 2>/dev/null; done; done; done > /seen";
-    let bundle = Bundle::required(spy);
+    let bundle = Bundle::new(spy);
     assert_eq!(bundle.detached(&["run", "--detach"]), 0);
     bundle.wait_for_file("seen");
     for _ in 0..20 {
@@ -49,7 +49,7 @@ fn cve_2016_9962_nobody_looks_into_what_joins() {
 #[test]
 fn cve_2024_21626_a_descriptor_as_working_directory() {
     const CLIMB: &str = "cat ../../../../../../../../etc/shadow";
-    let mut bundle = Bundle::required(CLIMB);
+    let mut bundle = Bundle::new(CLIMB);
     for number in 3..16 {
         symlink(format!("/proc/self/fd/{number}"), bundle.rootfs().join(format!("link{number}"))).unwrap();
     }
@@ -76,7 +76,7 @@ fn cve_2024_21626_a_descriptor_as_working_directory() {
 
 #[test]
 fn cve_2024_21626_a_missing_working_directory_is_made_in_the_root() {
-    let mut bundle = Bundle::required("pwd");
+    let mut bundle = Bundle::new("pwd");
     bundle.config["process"]["cwd"] = json!("/a/b");
     assert_eq!(bundle.run().out, "/a/b\n");
 }
@@ -84,7 +84,7 @@ fn cve_2024_21626_a_missing_working_directory_is_made_in_the_root() {
 #[test]
 fn cve_2024_21626_no_descriptor_is_left_to_the_program() {
     let script = "for fd in /proc/self/fd/*; do readlink $fd; done";
-    let bundle = Bundle::required(script);
+    let bundle = Bundle::new(script);
     // Standard streams, and the script's own. What the caller has open without a word about it stays with the caller.
     let foreign = |line: &&str| line.starts_with('/') && *line != "/dev/null";
     let said = bundle.shell("exec 5</etc/hostname 9</; $RUN");
@@ -101,7 +101,7 @@ fn cve_2024_21626_no_descriptor_is_left_to_the_program() {
 
 #[test]
 fn the_socket_of_an_agent_and_its_listener_are_closed() {
-    let mut bundle = Bundle::required("for fd in /proc/self/fd/*; do readlink $fd; done");
+    let mut bundle = Bundle::new("for fd in /proc/self/fd/*; do readlink $fd; done");
     let path = bundle.outside("agent");
     bundle.config["linux"]["seccomp"] = json!({
         "defaultAction": "SCMP_ACT_ALLOW",
@@ -120,7 +120,7 @@ fn standard_streams_that_are_dev_null_are_the_own_one() {
     // The node behind the caller's is the host's: a change of its mode would be one for the whole host.
     let script =
         "busybox chmod 600 /proc/self/fd/0; busybox chmod 600 /proc/self/fd/1; stat -c %a /dev/null >&2";
-    let mut bundle = Bundle::required(script);
+    let mut bundle = Bundle::new(script);
     let host = bundle.outside("null");
     rustix::fs::mknodat(
         rustix::fs::CWD,

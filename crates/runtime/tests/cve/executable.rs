@@ -11,7 +11,7 @@ const ITSELF: &str = "/proc/self/exe";
 
 /// A bundle with a runtime of its own: not the one under test, which is gone if the attack works.
 fn with_own_runtime() -> Bundle {
-    let mut bundle = Bundle::required("sleep 100");
+    let mut bundle = Bundle::new("sleep 100");
     let program = bundle.outside("runtime");
     std::fs::copy(&bundle.program, &program).unwrap();
     bundle.program.clone_from(&program);

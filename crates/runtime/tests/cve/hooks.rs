@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 
 #[test]
 fn environment_and_descriptors_are_those_said() {
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     let log = bundle.outside("hooks");
     let script =
         format!("for fd in /proc/self/fd/*; do readlink $fd; done >> {0}; env >> {0}", log.display());
@@ -25,7 +25,7 @@ fn environment_and_descriptors_are_those_said() {
 
 #[test]
 fn create_container_is_in_the_mounts_of_the_container_before_the_root_changes() {
-    let mut bundle = Bundle::required("readlink /proc/self/ns/mnt");
+    let mut bundle = Bundle::new("readlink /proc/self/ns/mnt");
     let log = bundle.outside("hook");
     let root = bundle.rootfs();
     let script = format!(

@@ -3,7 +3,7 @@
 //!
 //! Races are bounded loops: they show that no order of events lets the attack through, or show nothing at all.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 #[path = "../bundle/mod.rs"]
 mod bundle;

@@ -22,7 +22,7 @@ fn shared_dev(bundle: &mut Bundle) -> std::path::PathBuf {
 
 #[test]
 fn cve_2025_31133_a_mask_is_the_hosts_null_whatever_the_own_one_is() {
-    let mut bundle = Bundle::required("stat -c '%t:%T %F' /secret; cat /secret");
+    let mut bundle = Bundle::new("stat -c '%t:%T %F' /secret; cat /secret");
     std::fs::write(bundle.rootfs().join("secret"), "secret\n").unwrap();
     bundle.config["linux"]["maskedPaths"] = json!(["/secret"]);
     assert_eq!(bundle.run().out, "1:3 character special file\n");
@@ -46,7 +46,7 @@ fn cve_2025_31133_a_mask_is_the_hosts_null_whatever_the_own_one_is() {
 
 #[test]
 fn cve_2025_31133_a_null_that_is_none_is_not_kept() {
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     symlink("/proc/sys/kernel/core_pattern", bundle.rootfs().join("dev/null")).unwrap();
     let mounts = bundle.config["mounts"].as_array_mut().unwrap();
     mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
@@ -57,7 +57,7 @@ fn cve_2025_31133_a_null_that_is_none_is_not_kept() {
 #[test]
 fn cve_2025_31133_a_masked_path_that_is_swapped_is_masked_or_absent() {
     // The link leads to what is not to be written: the mask may lie on either, but nothing is left uncovered by error.
-    let mut bundle = Bundle::required("cat /vol/secret; cat /vol/other; true");
+    let mut bundle = Bundle::new("cat /vol/secret; cat /vol/other; true");
     bundle.mount(json!({"destination": "/vol", "source": "vol", "options": ["rbind"]}));
     let volume = bundle.outside("vol");
     std::fs::create_dir(&volume).unwrap();
@@ -77,7 +77,7 @@ fn cve_2025_31133_a_masked_path_that_is_swapped_is_masked_or_absent() {
 
 #[test]
 fn cve_2025_52565_a_console_that_is_swapped() {
-    let mut bundle = Bundle::required("stat -c %t:%F /dev/console");
+    let mut bundle = Bundle::new("stat -c %t:%F /dev/console");
     bundle.config["process"]["terminal"] = json!(true);
     let dev = shared_dev(&mut bundle);
     bundle.mount(json!({"destination": "/dev/pts", "type": "devpts", "source": "devpts",
@@ -111,7 +111,7 @@ fn cve_2025_52565_a_console_that_is_swapped() {
 
 #[test]
 fn cve_2025_52565_a_console_or_a_terminal_that_is_another() {
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     bundle.config["process"]["terminal"] = json!(true);
     let dev = shared_dev(&mut bundle);
     let victim = bundle.outside("victim");
@@ -144,7 +144,7 @@ fn cve_2025_52565_a_console_or_a_terminal_that_is_another() {
 
 #[test]
 fn cve_2026_41579_no_device_is_made_where_a_link_leads() {
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     let outside = bundle.outside("outside");
     std::fs::create_dir(&outside).unwrap();
     std::fs::remove_dir(bundle.rootfs().join("dev")).unwrap();
@@ -158,7 +158,7 @@ fn cve_2026_41579_no_device_is_made_where_a_link_leads() {
 
 #[test]
 fn cve_2026_41579_a_link_inside_dev_stays_in_the_root() {
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     let outside = bundle.outside("outside");
     std::fs::create_dir(&outside).unwrap();
     symlink(&outside, bundle.rootfs().join("dev/sub")).unwrap();

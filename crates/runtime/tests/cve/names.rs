@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 
 #[test]
 fn ids_stay_below_the_root_of_the_runtime() {
-    let bundle = Bundle::required("true");
+    let bundle = Bundle::new("true");
     bundle.write_config();
     let victim = bundle.outside("victim");
     std::fs::create_dir(&victim).unwrap();
@@ -41,7 +41,7 @@ fn ids_stay_below_the_root_of_the_runtime() {
 fn cve_2021_43784_lengths_do_not_wrap_around() {
     // Beyond 65,535 bytes runc's netlink message to its own child wrapped, and its end was read as other fields.
     let smuggled = format!("/{}", "\u{1}\u{0}ns:/proc/1/ns/mnt".repeat(4000));
-    let mut bundle = Bundle::required("echo $LONG | busybox wc -c; readlink /proc/self/ns/mnt");
+    let mut bundle = Bundle::new("echo $LONG | busybox wc -c; readlink /proc/self/ns/mnt");
     bundle.namespace(json!({"type": "network", "path": smuggled}));
     let said = bundle.run();
     assert!(
@@ -64,7 +64,7 @@ fn cve_2021_43784_lengths_do_not_wrap_around() {
 
 #[test]
 fn cve_2021_43784_more_maps_than_the_kernel_takes() {
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     bundle.user_namespace();
     let maps: Vec<_> =
         (0..9000).map(|id| json!({"containerID": id, "hostID": 100_000 + id, "size": 1})).collect();

@@ -9,7 +9,7 @@ use crate::bundle::Bundle;
 const SYSCTL: &str = "net/ipv4/ip_unprivileged_port_start";
 
 fn with_sysctl(script: &str) -> Bundle {
-    let mut bundle = Bundle::required(script);
+    let mut bundle = Bundle::new(script);
     bundle.config["linux"]["sysctl"] = json!({ SYSCTL.replace('/', "."): "77" });
     bundle
 }
@@ -44,7 +44,7 @@ fn cve_2019_19921_cve_2023_27561_cve_2025_54867_links_at_proc_and_sys() {
     for (name, target) in
         [("proc", "/etc"), ("sys", "/etc"), ("proc", "tmp"), ("sys", "/proc"), ("proc", "/proc/1")]
     {
-        let bundle = Bundle::required("true");
+        let bundle = Bundle::new("true");
         std::fs::remove_dir(bundle.rootfs().join(name)).unwrap();
         symlink(target, bundle.rootfs().join(name)).unwrap();
         let said = bundle.run();
@@ -66,7 +66,7 @@ fn cve_2019_16884_cve_2023_28642_nothing_covers_proc() {
         ("/proc/../proc/sys", false),
         ("/proc/uptime", true),
     ] {
-        let mut bundle = Bundle::required("true");
+        let mut bundle = Bundle::new("true");
         symlink("/proc/sys", bundle.rootfs().join("link")).unwrap();
         let mount = if allowed || target.ends_with("exec") {
             json!({"destination": target, "source": "/etc/hostname", "options": ["bind"]})
@@ -137,7 +137,7 @@ fn cve_2025_52881_a_covered_parameter_is_not_written() {
 #[test]
 fn cve_2025_52881_a_covered_label_is_not_written() {
     // The label of the set-up's process: the directory of its id, which is 1 in its pid namespace.
-    let mut bundle = Bundle::required("true");
+    let mut bundle = Bundle::new("true");
     bundle.config["process"]["apparmorProfile"] = json!("ross-test-no-such-profile");
     let victim = covered_by_hook(&mut bundle, "1/attr/exec");
     let said = bundle.run();
@@ -148,7 +148,7 @@ fn cve_2025_52881_a_covered_label_is_not_written() {
 #[test]
 fn cve_2025_52881_an_exec_writes_its_label_to_no_file_of_the_container() {
     // The container covers its own /proc after it was started, with files for every process there may be.
-    let mut bundle = Bundle::required("mount --bind /f /proc; touch /ready; sleep 100");
+    let mut bundle = Bundle::new("mount --bind /f /proc; touch /ready; sleep 100");
     for process in (1..50).map(|number: u32| number.to_string()).chain(["self".to_owned()]) {
         let attr = bundle.rootfs().join("f").join(process).join("attr");
         std::fs::create_dir_all(attr.join("apparmor")).unwrap();
@@ -171,7 +171,7 @@ fn cve_2015_8214_parameters_of_the_host_are_refused() {
     let host = |name: &str| std::fs::read_to_string(format!("/proc/sys/{name}")).unwrap();
     let before = host("kernel/core_pattern");
     let check = |sysctl: Value, without: &str, reason: &str| {
-        let mut bundle = Bundle::required("true");
+        let mut bundle = Bundle::new("true");
         bundle.config["linux"]["namespaces"].as_array_mut().unwrap().retain(|one| one["type"] != without);
         bundle.config["linux"]["sysctl"] = sysctl.clone();
         let said = bundle.run();

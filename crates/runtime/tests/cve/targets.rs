@@ -10,7 +10,7 @@ use crate::swap::{ROUNDS, Swapper};
 
 /// A bundle with a volume that somebody else has too, and a directory of the host that must stay empty.
 fn with_volume(script: &str) -> (Bundle, PathBuf, PathBuf) {
-    let mut bundle = Bundle::required(script);
+    let mut bundle = Bundle::new(script);
     let (volume, outside) = (bundle.outside("vol"), bundle.outside("outside"));
     std::fs::create_dir(&volume).unwrap();
     std::fs::create_dir(&outside).unwrap();
@@ -56,7 +56,7 @@ fn cve_2021_30465_a_target_swapped_for_a_link() {
 fn cve_2021_30465_a_source_swapped_for_a_link() {
     // Sources are the host's own, and are opened once: what is shown is one of the two, and what was opened is what is
     // mounted, whatever has its name by then.
-    let mut bundle = Bundle::required("cat /shown/name; touch /shown/x; cat /proc/self/mountinfo");
+    let mut bundle = Bundle::new("cat /shown/name; touch /shown/x; cat /proc/self/mountinfo");
     for name in ["first", "second"] {
         std::fs::create_dir(bundle.outside(name)).unwrap();
         std::fs::write(bundle.outside(name).join("name"), format!("{name}\n")).unwrap();
@@ -99,7 +99,7 @@ fn cve_2024_45310_a_missing_target_is_not_made_on_the_host() {
 
 #[test]
 fn cve_2024_45310_targets_behind_links_are_made_in_the_root() {
-    let mut bundle = Bundle::required("cat /up/made/file");
+    let mut bundle = Bundle::new("cat /up/made/file");
     let outside = bundle.outside("outside");
     std::fs::create_dir(&outside).unwrap();
     symlink(format!("../../../../../../../..{}", outside.display()), bundle.rootfs().join("up")).unwrap();
@@ -112,7 +112,7 @@ fn cve_2024_45310_targets_behind_links_are_made_in_the_root() {
 
 #[test]
 fn cve_2019_18837_and_2025_24965_whatever_is_made_below_the_root_stays_there() {
-    let mut bundle = Bundle::required("pwd; cat /etc/own; test -c /link/node && echo node; ls /link");
+    let mut bundle = Bundle::new("pwd; cat /etc/own; test -c /link/node && echo node; ls /link");
     let outside = bundle.outside("outside");
     std::fs::create_dir(&outside).unwrap();
     std::fs::write(bundle.outside("file"), "content\n").unwrap();
