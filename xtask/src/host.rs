@@ -18,6 +18,8 @@ pub const QEMU: Program = Program { name: "qemu-system-x86_64", package: "qemu-s
 pub const MKFS: Program = Program { name: "mkfs.ext4", package: "e2fsprogs" };
 pub const REGISTRY: Program = Program { name: "docker-registry", package: "docker-registry" };
 pub const IP: Program = Program { name: "ip", package: "iproute2" };
+/// What programs tell a service manager with, for tests of that.
+pub const NOTIFY: Program = Program { name: "systemd-notify", package: "systemd" };
 pub const STRACE: Program = Program { name: "strace", package: "strace" };
 /// What calls ross-runtime in the test machine, and what those need to run there.
 pub const CALLERS: [Program; 8] = [

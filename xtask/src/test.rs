@@ -21,7 +21,7 @@ const CONTROLLER_TESTS: [(&str, &str); 3] =
 
 /// `cargo xtask test [host|vm] [FILTER]...`: both places without a word.
 pub fn run(args: &[String]) -> Result<ExitCode> {
-    host::require(&[host::BUSYBOX, host::NFT, host::IP, host::REGISTRY])?;
+    host::require(&[host::BUSYBOX, host::NFT, host::IP, host::REGISTRY, host::NOTIFY])?;
     let (place, filters) = match args.first().map(String::as_str) {
         Some(place @ ("host" | "vm")) => (Some(place), &args[1..]),
         _ => (None, args),

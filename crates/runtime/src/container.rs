@@ -161,29 +161,37 @@ impl Container {
         Error::WrongStatus { id: self.id.clone(), operation, status }
     }
 
-    /// Takes what its program tells a service manager; `None` when it was created to tell nothing, or was started
-    /// already. To be called before the start: what the program says to nobody is lost.
-    ///
-    /// # Errors
-    /// When the cgroup cannot be read, or the socket cannot be bound.
-    pub fn notifications(&self) -> Result<Option<UnixDatagram>, Error> {
-        match self.status()? {
-            Status::Created => crate::service::bind_notify(&self.dir.notify()),
-            // Somebody else has the socket, or nobody is there to speak.
-            _ => Ok(None),
-        }
-    }
-
     /// Executes the program of a container that waits for it.
     ///
     /// # Errors
     /// When it does not wait, when the program cannot be executed, or when a hook fails.
     pub fn start(&self) -> Result<(), Error> {
         let _lock = self.dir.lock(&self.id)?;
-        let status = self.status()?;
-        if status != Status::Created {
-            return Err(self.wrong_status("start", status));
+        self.expect_created()?;
+        self.open_gate()
+    }
+
+    /// The same, and hands out the socket on which the program says by sd_notify(3) that it is ready; none, if it was
+    /// promised none at create. Under one lock, so that a second starter does not take the socket from the first.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), or when the socket cannot be bound.
+    pub fn start_listening(&self) -> Result<Option<UnixDatagram>, Error> {
+        let _lock = self.dir.lock(&self.id)?;
+        self.expect_created()?;
+        let socket = crate::service::bind_notify(&self.dir.notify())?;
+        self.open_gate()?;
+        Ok(socket)
+    }
+
+    fn expect_created(&self) -> Result<(), Error> {
+        match self.status()? {
+            Status::Created => Ok(()),
+            status => Err(self.wrong_status("start", status)),
         }
+    }
+
+    fn open_gate(&self) -> Result<(), Error> {
         let Some(gate) = self.dir.open_gate()? else {
             // Its starter died after it had opened the gate.
             self.dir.remove_gate();
@@ -297,7 +305,12 @@ impl Container {
             wait_for_exit(pidfd, &self.id)?;
         }
         match self.cgroup() {
-            Err(Error::Cgroup(error)) if error.is_absent() => {}
+            Err(Error::Cgroup(error)) if error.is_absent() => {
+                // systemd has removed the cgroup, and remembers the unit if it failed.
+                if let Some(unit) = &self.record.unit {
+                    crate::cgroup::forget_unit(unit).map_err(Error::Cgroup)?;
+                }
+            }
             result => drop(result?),
         }
         let state = self.hook_state(Status::Stopped);

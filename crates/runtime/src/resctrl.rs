@@ -1,8 +1,8 @@
 //! `linux.intelRdt`: shares of caches and of memory bandwidth, by the files of the resctrl file system
 //! (Documentation/filesystems/resctrl.rst; config-linux.md, "IntelRdt").
 //!
-//! A group is a directory with the files `schemata` and `tasks`. It is one that was there before, or is made for the
-//! container and goes with it. The parent puts the process into it before its program is executed; what that starts
+//! A group is a directory with the files `schemata` and `tasks`. It is of the container, and goes with it, or a class
+//! that has a name, which others may enter at any time: that stays, as with runc. The parent puts the process into it before its program is executed; what that starts
 //! is in the same group, and what is executed in the container later is put there as well.
 
 use std::collections::BTreeMap;
@@ -22,8 +22,8 @@ pub(crate) struct Group {
     /// Where resctrl is mounted.
     root: PathBuf,
     path: PathBuf,
-    /// Whether it was made for the container.
-    made: bool,
+    /// Whether it is the container's own.
+    own: bool,
     /// A group below it that counts what the container alone uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     monitoring: Option<PathBuf>,
@@ -45,19 +45,20 @@ impl Group {
             name => root.join(name.unwrap_or(id)),
         };
         let made = make(&path, rdt)?;
-        let mut group = Self { root, path, made, monitoring: None };
-        match group.prepare(rdt, id) {
+        let mut group = Self { root, path, own: class(rdt).is_none(), monitoring: None };
+        match group.prepare(rdt, id, made) {
             Ok(()) => Ok(group),
             Err(error) => {
-                // The error is what counts.
+                // What was made goes; the error is what counts.
+                group.own = made;
                 let _ = group.remove();
                 Err(error)
             }
         }
     }
 
-    fn prepare(&mut self, rdt: &IntelRdt, id: &str) -> Result<(), Error> {
-        if self.made {
+    fn prepare(&mut self, rdt: &IntelRdt, id: &str, made: bool) -> Result<(), Error> {
+        if made {
             self.write(&shares(rdt))?;
         } else {
             // What others use as well is as they made it, but for what is to be written as it is.
@@ -66,7 +67,7 @@ impl Group {
         }
         if rdt.enable_monitoring {
             let path = self.path.join("mon_groups").join(id);
-            fs::create_dir(&path).map_err(|error| file("create", &path, &error))?;
+            make_own(&path)?;
             self.monitoring = Some(path);
         }
         Ok(())
@@ -96,7 +97,7 @@ impl Group {
     /// Removes what was made for the container, unless others have moved in.
     pub(crate) fn remove(&self) -> Result<(), Error> {
         let tasks = fs::read_to_string(self.path.join("tasks"));
-        let own = self.made && !tasks.is_ok_and(|tasks| !tasks.is_empty());
+        let own = self.own && !tasks.is_ok_and(|tasks| !tasks.is_empty());
         for path in [self.monitoring.as_ref(), own.then_some(&self.path)].into_iter().flatten() {
             match fs::remove_dir(path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -179,10 +180,21 @@ fn shares(rdt: &IntelRdt) -> Vec<&str> {
     cache.chain(bandwidth).chain(rdt.schemata.iter().map(String::as_str)).collect()
 }
 
+/// Makes a directory of the container's own. One in which nobody is was left by a create that was killed.
+fn make_own(path: &Path) -> Result<(), Error> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let tasks = fs::read_to_string(path.join("tasks"));
+            if tasks.is_ok_and(|tasks| tasks.is_empty()) { Ok(()) } else { Err(file("create", path, &error)) }
+        }
+        made => made.map_err(|error| file("create", path, &error)),
+    }
+}
+
 /// Makes the directory of a group, if the container is not to have one that is there; whether it was made.
 fn make(path: &Path, rdt: &IntelRdt) -> Result<bool, Error> {
     let Some(class) = class(rdt) else {
-        return fs::create_dir(path).map(|()| true).map_err(|error| file("create", path, &error));
+        return make_own(path).map(|()| true);
     };
     if path.is_dir() {
         return Ok(false);

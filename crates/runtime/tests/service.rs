@@ -192,6 +192,31 @@ fn start_waits_for_the_program() {
 }
 
 #[test]
+fn of_two_starters_the_first_hears_of_it() {
+    let bundle =
+        telling("while [ ! -e /tmp/go ]; do sleep 0.1; done; systemd-notify --ready; exec sleep 100");
+    let manager = Manager::new(&bundle);
+    let create = manager.start(&bundle, "exec $R create -b $D $ID >$D/out 2>&1").wait().unwrap();
+    assert_eq!(create.code(), Some(0));
+    let both: Vec<Child> = (0..2).map(|_| manager.start(&bundle, "exec $R start $ID 2>$D/out")).collect();
+    std::fs::write(bundle.rootfs().join("tmp/go"), "").unwrap();
+    assert_eq!(manager.next(), format!("READY=1\nMAINPID={}\n", bundle.pid()));
+    assert_eq!(manager.next(), "BARRIER=1");
+    let mut codes: Vec<_> = both.into_iter().map(|mut one| one.wait().unwrap().code()).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(1)]);
+}
+
+#[test]
+fn a_manager_that_reads_nothing_holds_nobody_up() {
+    let bundle = telling("i=0; while [ $i -lt 40 ]; do systemd-notify STATUS=$i; i=$((i+1)); done; exit 3");
+    let manager = Manager::new(&bundle);
+    let mut run = manager.start(&bundle, "exec $R run -b $D $ID");
+    assert_eq!(run.wait().unwrap().code(), Some(3));
+    assert_eq!(manager.next(), "STATUS=0\n");
+}
+
+#[test]
 fn programs_that_are_never_ready() {
     // It ends.
     let bundle = telling("systemd-notify STATUS=starting");

@@ -273,6 +273,21 @@ fn a_container_is_a_scope() {
     }
 }
 
+/// systemd removes the cgroup of a unit that has ended, and remembers one that failed until it is told to forget it.
+#[test]
+fn a_unit_is_forgotten_when_its_cgroup_has_gone() {
+    let mut bundle = Bundle::new("exec sleep 100");
+    let bus = Bus::new(&bundle, Mood::Fine);
+    bundle.config["linux"]["cgroupsPath"] = json!(format!("{}:pre:{}", bus.slice, bundle.id));
+    fine(&runtime(&bundle, "run -d -b $D $ID >$D/out 2>&1"));
+    fine(&runtime(&bundle, "kill $ID KILL"));
+    bundle.wait_for("stopped");
+    std::fs::remove_dir(tree().join(&bus.slice).join(format!("pre-{}.scope", bundle.id))).unwrap();
+    bus.members();
+    fine(&runtime(&bundle, "delete $ID"));
+    assert_eq!(bus.members(), ["Hello", "AddMatch", "StopUnit", "ResetFailedUnit"]);
+}
+
 /// The process that held the scope is gone before the program runs: it would be seen as one of another pid namespace.
 #[test]
 fn a_program_is_alone_in_its_scope() {

@@ -29,5 +29,5 @@ pub use life::OomEvents;
 pub use limits::Controller;
 pub use path::{CgroupPath, DEFAULT_PARENT};
 pub use stats::{CpuStats, DeviceIo, MemoryStats, PidsStats, Pressure, PressureLine, Stats};
-pub(crate) use systemd::Scope;
+pub(crate) use systemd::{Scope, stop as forget_unit};
 pub use watch::{News, Watch};

@@ -1,10 +1,13 @@
 //! Standard streams that are /dev/null become the container's own: behind the caller's is the host's node, whose mode
 //! and owner root of a container could change through its descriptor, for the whole host.
+//!
+//! In a container that runs it may have been replaced or removed: then they become a node that nobody else has.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, makedev, open};
+use rustix::fs::{FileType, Mode, OFlags, fstat, makedev, mknodat, open, openat};
 use rustix::io::{Errno, Result};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
 /// Whether this is char 1:3, as devices.txt of the kernel has it.
@@ -19,7 +22,11 @@ pub(super) fn reopen() -> Result<()> {
     if null == [false; 3] {
         return Ok(());
     }
-    let own = open_own()?;
+    let own = match open_own().or_else(|_| make_own()) {
+        // Who may make no device node has no right over the host's either.
+        Err(Errno::PERM | Errno::ACCESS) => return Ok(()),
+        own => own?,
+    };
     let [input, output, error] = null;
     if input {
         dup2_stdin(&own)?;
@@ -38,4 +45,14 @@ fn open_own() -> Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let own = open(c"/dev/null", flags, Mode::empty())?;
     if is_null(own.as_fd())? { Ok(own) } else { Err(Errno::NODEV) }
+}
+
+/// A node in a file system that is mounted nowhere.
+fn make_own() -> Result<OwnedFd> {
+    let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(context.as_fd())?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let place = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    mknodat(&place, c"null", FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(1, 3))?;
+    openat(&place, c"null", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
 }

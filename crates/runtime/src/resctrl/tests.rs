@@ -42,9 +42,12 @@ fn groups_are_made_and_go() {
     group.remove().unwrap();
     assert!(!path.exists());
     group.remove().unwrap();
-    // The name is taken.
+    // The name is taken, by somebody; or by nobody, after a create that was killed.
     fs::create_dir(&path).unwrap();
+    fs::write(path.join("tasks"), "43\n").unwrap();
     assert!(Group::create_below(root.path().to_owned(), &given, "c1").is_err());
+    fs::write(path.join("tasks"), "").unwrap();
+    assert!(Group::create_below(root.path().to_owned(), &given, "c1").is_ok());
     assert!(path.exists());
 }
 
@@ -66,7 +69,7 @@ fn classes_that_are_there() {
     let same = create(
         serde_json::json!({"closID": "gold", "l3CacheSchema": "L3:1=0ff0;0=F", "memBwSchema": "MB:0=70"}),
     );
-    assert!(!same.unwrap().made);
+    assert!(!same.unwrap().own);
     for (schemata, words) in [
         (serde_json::json!({"closID": "gold", "l3CacheSchema": "L3:0=ff"}), "at L3:0"),
         (serde_json::json!({"closID": "gold", "memBwSchema": "MB:2=70"}), "at MB:2"),
@@ -75,11 +78,18 @@ fn classes_that_are_there() {
         let error = create(schemata).unwrap_err().to_string();
         assert!(error.contains(words) && error.starts_with("linux.intelRdt: "), "{error}");
     }
-    // A class that is made is removed with its last container; of one that is there, `schemata` are written.
-    assert!(create(serde_json::json!({"closID": "silver", "schemata": ["L3:0=1"]})).unwrap().made);
+    // A class that is made stays, for others may be about to enter it; of one that is there, `schemata` are written.
+    let maker = create(serde_json::json!({"closID": "silver", "schemata": ["L3:0=1"]})).unwrap();
     let group = create(serde_json::json!({"closID": "silver", "schemata": ["L3:0=3"]})).unwrap();
     assert_eq!(fs::read_to_string(root.path().join("silver/schemata")).unwrap(), "L3:0=3\n");
-    assert!(!group.made);
+    maker.remove().unwrap();
+    group.remove().unwrap();
+    assert!(root.path().join("silver").is_dir());
+    // One that could not be made whole does not.
+    assert!(
+        create(serde_json::json!({"closID": "bronze", "schemata": ["L3:0=1"], "enableMonitoring": true}))
+            .is_err()
+    );
     let everyone = create(serde_json::json!({"closID": "/"})).unwrap();
     assert_eq!(everyone.path, root.path());
 }
@@ -89,7 +99,7 @@ fn what_the_kernel_says() {
     let root = root();
     fs::write(root.path().join("info/last_cmd_status"), "mask f out of range\n").unwrap();
     let group =
-        Group { root: root.path().to_owned(), path: root.path().join("gone"), made: true, monitoring: None };
+        Group { root: root.path().to_owned(), path: root.path().join("gone"), own: true, monitoring: None };
     let error = group.update(Some("L3:0=f"), None).unwrap_err().to_string();
     assert!(error.ends_with("mask f out of range"), "{error}");
     // A failure in the middle leaves nothing: there are no groups that count in a directory that is new.

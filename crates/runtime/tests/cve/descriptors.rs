@@ -141,6 +141,18 @@ fn standard_streams_that_are_dev_null_are_the_own_one() {
         bundle.id
     ));
     assert_eq!(said.err, "600\n", "{said:?}");
+    // Whatever the container has made of its own, before.
+    for change in ["rm /dev/null", "echo text > /dev/null", "rm /dev/null; busybox mkfifo /dev/null"] {
+        let change = bundle.runtime_with_input(&["exec", "ID", "sh", "-c", change], "");
+        assert_eq!(change.code, 0, "{change:?}");
+        let script =
+            "busybox chmod 600 /proc/self/fd/0; busybox chmod 600 /proc/self/fd/1; cat; echo end >&2";
+        let said = bundle.shell(&format!(
+            "EXEC=$(echo $RUN | sed 's/ run .*/ exec/'); $EXEC {} sh -c '{script}' < $D/null > $D/null",
+            bundle.id
+        ));
+        assert_eq!(said.err, "end\n", "{said:?}");
+    }
     let mode = std::fs::metadata(&host).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o666, "the host's node was changed");
 }

@@ -153,14 +153,14 @@ fn run_command(global: &Global, options: &Run, log: &Log) -> Outcome {
 }
 
 fn start(container: &Container, log: &Log) -> Outcome {
-    let channel = match notify::connect(log) {
-        Some(manager) => container.notifications().map_err(text)?.map(|program| (program, manager)),
-        None => None,
+    let Some(manager) = notify::connect(log) else {
+        container.start().map_err(text)?;
+        return Ok(0);
     };
     // A process that is gone by now is not started either.
     let program = Pid::from_raw(container.pid()).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    container.start().map_err(text)?;
-    if let (Some((socket, manager)), Some(program)) = (channel, program) {
+    let socket = container.start_listening().map_err(text)?;
+    if let (Some(socket), Some(program)) = (socket, program) {
         let relay = Relay::new(socket, manager, container.pid().cast_unsigned());
         relay.wait_ready(program.as_fd(), log);
     }

@@ -39,6 +39,12 @@ const PASSED: [&str; 10] = [
 /// How long the manager may take to have read all that was said.
 const BARRIER: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
+/// How long it may take to have room for the message that the program is ready. All others it misses if it has none.
+const ROOM: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+
+/// Messages passed on at a time: a program that never stops talking keeps the runtime from nothing else.
+const AT_ONCE: usize = 64;
+
 /// Whether there is a manager to tell.
 pub(crate) fn is_wanted() -> bool {
     manager().is_some()
@@ -58,6 +64,8 @@ pub(crate) fn connect(log: &Log) -> Option<UnixDatagram> {
     let connected = address.and_then(|address| {
         let socket = UnixDatagram::unbound()?;
         socket.connect_addr(&address)?;
+        // Its queue is short, and a manager may be stuck.
+        socket.set_nonblocking(true)?;
         Ok(socket)
     });
     connected.inspect_err(|error| log.warn(&format!("NOTIFY_SOCKET {}: {error}", path.display()))).ok()
@@ -83,23 +91,44 @@ impl Relay {
         Self { program, manager, main }
     }
 
-    /// Passes on all that the program has said; whether it said that it is ready.
+    /// Passes on what the program has said; whether it said that it is ready.
     pub(crate) fn pass(&self) -> bool {
         let mut ready = false;
         let mut message = [0; LONGEST];
-        loop {
+        for _ in 0..AT_ONCE {
             // Descriptors that come with a message are dropped: who waits behind a barrier goes on.
             match recv(&self.program, &mut message[..], RecvFlags::DONTWAIT) {
                 Ok((count, _)) => {
                     let (text, says_ready) = translate(&message[..count], self.main);
                     ready |= says_ready;
                     if !text.is_empty() {
-                        // A manager that is gone is nothing the program could help.
-                        let _ = self.manager.send(text.as_bytes());
+                        self.tell(text.as_bytes(), says_ready);
                     }
                 }
                 Err(Errno::INTR) => {}
-                Err(_) => return ready,
+                Err(_) => break,
+            }
+        }
+        ready
+    }
+
+    /// A manager that is gone, or has no room, is nothing the program could help.
+    fn tell(&self, text: &[u8], wait: bool) {
+        let full = |sent: &std::io::Result<usize>| {
+            sent.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+        };
+        if full(&self.manager.send(text)) && wait && self.has_room(&ROOM) {
+            let _ = self.manager.send(text);
+        }
+    }
+
+    /// Waits until the manager takes another message.
+    fn has_room(&self, patience: &Timespec) -> bool {
+        let mut fds = [PollFd::new(&self.manager, PollFlags::OUT)];
+        loop {
+            match poll(&mut fds, Some(patience)) {
+                Err(Errno::INTR) => {}
+                polled => return polled.is_ok_and(|ready| ready > 0),
             }
         }
     }
@@ -141,7 +170,9 @@ impl Relay {
         let fds = [theirs.as_fd()];
         control.push(SendAncillaryMessage::ScmRights(&fds));
         let message = [IoSlice::new(b"BARRIER=1")];
-        if sendmsg(&self.manager, &message, &mut control, SendFlags::NOSIGNAL).is_err() {
+        if !self.has_room(&BARRIER)
+            || sendmsg(&self.manager, &message, &mut control, SendFlags::NOSIGNAL).is_err()
+        {
             return;
         }
         drop(theirs);

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use super::wire::{Call, ERROR, METHOD_RETURN, Message, PREFIX, SIGNAL, Writer, whole_length};
 
@@ -15,8 +18,11 @@ const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const DBUS: &str = "org.freedesktop.DBus";
 
-/// How long systemd may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long a conversation may take, whatever else systemd tells meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two attempts to be let in.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a call failed: the name of a D-Bus error, or none when it did not come so far, and words.
 #[derive(Debug)]
@@ -26,7 +32,7 @@ pub(super) struct CallError {
 }
 
 impl CallError {
-    fn new(text: impl Into<String>) -> Self {
+    pub(super) fn new(text: impl Into<String>) -> Self {
         Self { name: String::new(), text: text.into() }
     }
 
@@ -38,7 +44,9 @@ impl CallError {
 impl From<std::io::Error> for CallError {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::WouldBlock => Self::new("systemd does not answer"),
+            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
+                Self::new("systemd does not answer")
+            }
             _ => Self::new(format!("socket of systemd: {error}")),
         }
     }
@@ -46,10 +54,35 @@ impl From<std::io::Error> for CallError {
 
 type Called<T> = Result<T, CallError>;
 
+/// What is left until `deadline`; an error when nothing is.
+fn left(deadline: Instant) -> std::io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(std::io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+/// Connects; where too many wait to be let in, tries again until `deadline`.
+fn connect(path: &str, deadline: Instant) -> std::io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(path)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    loop {
+        match rustix::net::connect(&socket, &address) {
+            Err(Errno::AGAIN) => std::thread::sleep(left(deadline)?.min(PAUSE)),
+            Err(Errno::INTR) => {}
+            result => break result?,
+        }
+    }
+    let socket = UnixStream::from(socket);
+    socket.set_nonblocking(false)?;
+    Ok(socket)
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Bus {
     socket: UnixStream,
+    /// When it must be over.
+    deadline: Instant,
     serial: u32,
     /// Whether systemd itself is at the other end.
     direct: bool,
@@ -60,9 +93,10 @@ pub(super) struct Bus {
 impl Bus {
     /// Connects, says who this is, and asks to be told of jobs that end.
     pub(super) fn open() -> Called<Self> {
-        let (socket, direct) = match UnixStream::connect(SYSTEM_BUS) {
+        let deadline = Instant::now() + PATIENCE;
+        let (socket, direct) = match connect(SYSTEM_BUS, deadline) {
             Ok(socket) => (socket, false),
-            Err(first) => match UnixStream::connect(PRIVATE) {
+            Err(first) => match connect(PRIVATE, deadline) {
                 Ok(socket) => (socket, true),
                 Err(second) => {
                     return Err(CallError::new(format!(
@@ -71,8 +105,7 @@ impl Bus {
                 }
             },
         };
-        socket.set_read_timeout(Some(SILENCE))?;
-        let mut bus = Self { socket, serial: 0, direct, signals: VecDeque::new() };
+        let mut bus = Self { socket, deadline, serial: 0, direct, signals: VecDeque::new() };
         bus.authenticate()?;
         if !direct {
             bus.call_dbus("Hello", "", Writer::default())?;
@@ -89,12 +122,12 @@ impl Bus {
         let hex: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
         // With the word that ends it, as libsystemd does: systemd does not look at a message that it has read in one go
         // with BEGIN before the next one comes, and none would.
-        self.socket.write_all(format!("\0AUTH EXTERNAL {hex}\r\nBEGIN\r\n").as_bytes())?;
+        self.write(format!("\0AUTH EXTERNAL {hex}\r\nBEGIN\r\n").as_bytes())?;
         let mut line = Vec::new();
         // A byte at a time: what follows the line is for others.
         while !line.ends_with(b"\r\n") && line.len() < 512 {
             let mut byte = [0];
-            self.socket.read_exact(&mut byte)?;
+            self.read(&mut byte)?;
             line.push(byte[0]);
         }
         if !line.starts_with(b"OK ") {
@@ -120,8 +153,13 @@ impl Bus {
         self.call(Call { destination, path: MANAGER_PATH, interface: MANAGER, member, signature, body })
     }
 
-    /// The same, of one that starts a job, and waits until the job is done.
-    pub(super) fn job(&mut self, member: &'static str, signature: &'static str, body: Writer) -> Called<()> {
+    /// The same, of one that starts a job, and waits until the job is over. Says how it went: `done`, if well.
+    pub(super) fn job(
+        &mut self,
+        member: &'static str,
+        signature: &'static str,
+        body: Writer,
+    ) -> Called<String> {
         let answer = self.manager(member, signature, body)?;
         let job = answer.read().text().ok_or_else(|| CallError::new("the answer names no job"))?.to_owned();
         loop {
@@ -134,12 +172,8 @@ impl Bus {
             }
             let mut body = signal.read();
             let (_, path, _, result) = (body.number(), body.text(), body.text(), body.text());
-            match (path == Some(&job), result) {
-                (true, Some("done")) => return Ok(()),
-                (true, result) => {
-                    return Err(CallError::new(format!("the job is {}", result.unwrap_or("lost"))));
-                }
-                (false, _) => {}
+            if path == Some(&job) {
+                return Ok(result.unwrap_or("lost").to_owned());
             }
         }
     }
@@ -147,7 +181,7 @@ impl Bus {
     fn call(&mut self, call: Call) -> Called<Message> {
         self.serial += 1;
         let serial = self.serial;
-        self.socket.write_all(&call.encode(serial))?;
+        self.write(&call.encode(serial))?;
         loop {
             let message = self.receive()?;
             match message.kind {
@@ -163,13 +197,23 @@ impl Bus {
         }
     }
 
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.socket.set_write_timeout(Some(left(self.deadline)?))?;
+        self.socket.write_all(bytes)
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<()> {
+        self.socket.set_read_timeout(Some(left(self.deadline)?))?;
+        self.socket.read_exact(bytes)
+    }
+
     fn receive(&mut self) -> Called<Message> {
         let mut prefix = [0; PREFIX];
-        self.socket.read_exact(&mut prefix)?;
+        self.read(&mut prefix)?;
         let wrong = || CallError::new("systemd sends what is no message");
         let mut message = prefix.to_vec();
         message.resize(whole_length(prefix).ok_or_else(wrong)?, 0);
-        self.socket.read_exact(&mut message[PREFIX..])?;
+        self.read(&mut message[PREFIX..])?;
         Message::decode(&message).ok_or_else(wrong)
     }
 }

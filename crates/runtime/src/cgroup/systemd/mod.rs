@@ -10,5 +10,5 @@ mod property;
 mod scope;
 mod wire;
 
-pub(crate) use scope::Scope;
-pub(super) use scope::{change, stop};
+pub(super) use scope::change;
+pub(crate) use scope::{Scope, stop};

@@ -144,15 +144,18 @@ pub(super) fn start(
         body
     };
     const SIGNATURE: &str = "ssa(sv)a(sa(sv))";
-    match bus.job("StartTransientUnit", SIGNATURE, request()) {
+    let result = match bus.job("StartTransientUnit", SIGNATURE, request()) {
         // One that failed stays loaded under its name until somebody has seen it.
         Err(error) if error.is("UnitExists") => {
             reset(&mut bus, &scope.name);
-            bus.job("StartTransientUnit", SIGNATURE, request()).map_err(failed)?;
+            bus.job("StartTransientUnit", SIGNATURE, request())
         }
-        result => result.map_err(failed)?,
+        result => result,
+    };
+    match result.map_err(&failed)?.as_str() {
+        "done" => Ok(placeholder),
+        other => Err(failed(CallError::new(format!("the job is {other}")))),
     }
-    Ok(placeholder)
 }
 
 fn properties(scope: &Scope, id: &str, limits: &Limits) -> Vec<Property> {
@@ -186,7 +189,8 @@ pub(crate) fn change(unit: &str, limits: &Limits) -> Result<(), CgroupError> {
     bus.manager("SetUnitProperties", "sba(sv)", body).map(drop).map_err(failed("change", unit))
 }
 
-/// Has systemd forget the unit, whose processes are gone. One that it has forgotten already is fine.
+/// Has systemd forget the unit, whose processes are gone. One that it has forgotten already is fine, and so is one that
+/// failed: it is reset.
 pub(crate) fn stop(unit: &str) -> Result<(), CgroupError> {
     let mut bus = Bus::open().map_err(failed("stop", unit))?;
     let mut body = Writer::default();
@@ -194,7 +198,7 @@ pub(crate) fn stop(unit: &str) -> Result<(), CgroupError> {
     body.text("replace");
     match bus.job("StopUnit", "ss", body) {
         Err(error) if error.is("NoSuchUnit") => return Ok(()),
-        result => result.map_err(failed("stop", unit))?,
+        result => drop(result.map_err(failed("stop", unit))?),
     }
     reset(&mut bus, unit);
     Ok(())
