@@ -1,5 +1,6 @@
 //! Runs the cases one after another and reports each.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -9,6 +10,9 @@ use anyhow::{Context, Result, bail};
 use super::{Bed, Leftovers, Need};
 
 const SETTLE: Duration = Duration::from_secs(20);
+
+/// Cases that the summary names for one reason to skip them; of more it has the number.
+const NAMED: usize = 8;
 
 /// One thing that must hold.
 pub trait Test {
@@ -135,13 +139,13 @@ pub fn run(options: &Options, cases: &[Box<dyn Test>]) -> Result<bool> {
     }
     let before = Leftovers::look()?;
     let mut bed = Bed::new(&options.bin)?;
-    let (mut passed, mut failed, mut skipped) = (0_u32, Vec::new(), Vec::new());
+    let (mut passed, mut failed) = (0_u32, Vec::new());
+    let mut skipped: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for case in chosen {
         let asked = !options.filters.is_empty();
         let mut needs = case.needs().iter().filter(|need| !(asked && matches!(need, Need::Asking(_))));
         if let Some(reason) = needs.find_map(Need::missing) {
-            println!("skip {}: {reason}", case.name());
-            skipped.push((case.name(), reason));
+            skipped.entry(reason).or_default().push(case.name());
             continue;
         }
         let start = Instant::now();
@@ -174,15 +178,21 @@ pub fn run(options: &Options, cases: &[Box<dyn Test>]) -> Result<bool> {
         failed.push("nothing left behind");
     }
     if !skipped.is_empty() {
-        println!("\nskipped, each for its reason:");
-        for (name, reason) in &skipped {
-            println!("  {name}: {reason}");
+        println!("\nskipped:");
+        for (reason, names) in &skipped {
+            let some = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+            let more = names.len().checked_sub(NAMED + 1).map(|more| format!(" and {} more", more + 1));
+            println!("  {some}{}: {reason}", more.unwrap_or_default());
         }
     }
     for name in &failed {
         println!("failed: {name}");
     }
-    println!("{passed} passed, {} failed, {} skipped", failed.len(), skipped.len());
+    println!(
+        "{passed} passed, {} failed, {} skipped",
+        failed.len(),
+        skipped.values().map(Vec::len).sum::<usize>()
+    );
     Ok(failed.is_empty())
 }
 
