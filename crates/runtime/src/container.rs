@@ -260,7 +260,8 @@ impl Container {
         let Some(pidfd) = self.pidfd()? else { return Err(self.wrong_status("kill", Status::Stopped)) };
         match ross_sys::pidfd::send_signal(pidfd.as_fd(), signal) {
             Err(Errno::SRCH) => Err(self.wrong_status("kill", Status::Stopped)),
-            result => result.map_err(|errno| SysError::new("kill", errno).with(signal.to_string()).into()),
+            result => result
+                .map_err(|errno| SysError::new("pidfd_send_signal", errno).with(signal.to_string()).into()),
         }
     }
 

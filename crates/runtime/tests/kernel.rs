@@ -174,6 +174,7 @@ fn what_the_floor_has_is_missed_by_name_in_a_container_that_runs() {
     ] {
         let said = without(&[call], || bundle.runtime(command));
         assert_ne!(said.code, 0, "{call}: {said:?}");
+        assert!(said.err.contains(call), "{call}: {said:?}");
         assert!(said.err.contains("Linux 6.1"), "{call}: {said:?}");
     }
     assert_eq!(bundle.status(), "running");

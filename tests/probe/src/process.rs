@@ -64,7 +64,7 @@ pub fn report() -> Map<String, Value> {
         "gid_map": numbers("/proc/self/gid_map"),
         "time_offsets": time_offsets(),
         "memory_policy": memory_policy(),
-        "apparmor": line("/proc/self/attr/current"),
+        "label": label(),
         "keyrings": keyrings(),
     });
     facts.as_object().cloned().unwrap_or_default()
@@ -86,8 +86,10 @@ fn namespace(name: &str) -> Value {
     link.map_or(Value::Null, |target| target.to_string_lossy().into_owned().into())
 }
 
-fn line(path: &str) -> Value {
-    fs::read_to_string(path).map_or(Value::Null, |text| text.trim().to_owned().into())
+/// What a security module says of the process: AppArmor ends it with a newline, SELinux with a zero.
+fn label() -> Value {
+    let text = fs::read_to_string("/proc/self/attr/current");
+    text.map_or(Value::Null, |text| text.trim_end_matches(['\n', '\0']).to_owned().into())
 }
 
 /// The path in the v2 hierarchy; a hybrid host has lines of others.

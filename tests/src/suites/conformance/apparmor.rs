@@ -41,7 +41,7 @@ pub fn enters_its_profile(stage: &mut Stage) -> Result<()> {
     let output = stage.run();
     parser("--remove")?;
     let report = Stage::report(&output?.ok()?.stdout)?;
-    ensure!(report["apparmor"] == format!("{NAME} (enforce)"), "it runs under {}", report["apparmor"]);
+    ensure!(report["label"] == format!("{NAME} (enforce)"), "it runs under {}", report["label"]);
     ensure!(report["asked"]["read=/etc/denied"]["errno"] == 13, "{}", report["asked"]);
     ensure!(report["asked"]["read=/etc/passwd"].get("ok").is_some(), "{}", report["asked"]);
     Ok(())

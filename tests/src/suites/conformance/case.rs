@@ -36,6 +36,8 @@ pub enum Change {
     /// Appends to the array of this JSON pointer.
     Push(&'static str, Value),
     Remove(&'static str),
+    /// Sets a kernel parameter to what it is on the host, for who must not set it.
+    KeepSysctl(&'static str),
     DropNamespace(&'static str),
     /// Joins the namespace of another process: its type in config.json, its name in /proc/PID/ns.
     Join(&'static str, &'static str),
@@ -258,7 +260,8 @@ impl Claim {
             }
             Self::Lacks(path, value) => {
                 let seen = at(report, path);
-                ensure!(!has(seen, value), "{} is {seen}, with {value}", path.join("."));
+                let value = stage.fill(value);
+                ensure!(!has(seen, &value), "{} is {seen}, with {value}", path.join("."));
                 Ok(())
             }
             Self::AsHost(path) => same(path, at(report, path), at(stage.host()?, path)),
@@ -272,22 +275,22 @@ impl Claim {
                 same(&["namespaces", name], at(report, &["namespaces", name]), &stage.joined(name)?.into())
             }
             Self::Works(question) => {
-                let answer = asked(report, question)?;
+                let answer = asked(report, question, stage)?;
                 ensure!(answer.get("ok").is_some(), "{question}: {answer}");
                 Ok(())
             }
             Self::Fails(question, errno) => {
-                let answer = asked(report, question)?;
+                let answer = asked(report, question, stage)?;
                 ensure!(answer["errno"] == *errno, "{question}: {answer}, expected errno {errno}");
                 Ok(())
             }
             Self::NotErrno(question, errno) => {
-                let answer = asked(report, question)?;
+                let answer = asked(report, question, stage)?;
                 ensure!(answer["errno"] != *errno, "{question}: {answer}");
                 Ok(())
             }
             Self::Answers(question, value) => {
-                let answer = asked(report, question)?;
+                let answer = asked(report, question, stage)?;
                 ensure!(answer["ok"] == *value, "{question}: {answer}, expected {value}");
                 Ok(())
             }
@@ -300,8 +303,10 @@ pub fn at<'a>(report: &'a Value, path: &[&str]) -> &'a Value {
     path.iter().fold(report, |value, key| &value[*key])
 }
 
-fn asked<'a>(report: &'a Value, question: &str) -> Result<&'a Value> {
-    report["asked"].get(question).with_context(|| format!("the probe did not answer {question}"))
+fn asked<'a>(report: &'a Value, question: &str, stage: &Stage) -> Result<&'a Value> {
+    let asked = stage.fill(&json!(question));
+    let answer = asked.as_str().and_then(|asked| report["asked"].get(asked));
+    answer.with_context(|| format!("the probe did not answer {question}"))
 }
 
 fn same(path: &[&str], seen: &Value, expected: &Value) -> Result<()> {

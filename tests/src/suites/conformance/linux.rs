@@ -108,9 +108,9 @@ fn sysctl() -> Vec<Case> {
             .set("/linux/sysctl", json!({parameter: value}))
             .answers(&format!("read=/proc/sys/{file}"), json!(value))
     };
-    let refused = |name: &'static str, parameter: &str| {
-        case(name, section).set("/linux/sysctl", json!({parameter: "1"})).refused()
-    };
+    // What sets it all the same changes nothing.
+    let refused =
+        |name: &'static str, parameter| case(name, section).change(Change::KeepSysctl(parameter)).refused();
     vec![
         set("sysctl/network", "net.ipv4.ip_forward", "1", "net/ipv4/ip_forward"),
         set("sysctl/network-with-slashes", "net/ipv4/ip_default_ttl", "77", "net/ipv4/ip_default_ttl")
@@ -120,15 +120,12 @@ fn sysctl() -> Vec<Case> {
         set("sysctl/message-queues", "fs.mqueue.msg_max", "23", "fs/mqueue/msg_max"),
         refused("sysctl/of-the-host", "vm.overcommit_memory"),
         refused("sysctl/of-the-hosts-kernel", "kernel.panic"),
-        refused("sysctl/no-such-parameter", "net.of_tomorrow"),
-        case("sysctl/network-without-a-namespace", section)
-            .set("/linux/sysctl", json!({"net.ipv4.ip_default_ttl": "66"}))
-            .change(Change::DropNamespace("network"))
+        case("sysctl/no-such-parameter", section)
+            .set("/linux/sysctl", json!({"net.of_tomorrow": "1"}))
             .refused(),
-        case("sysctl/ipc-without-a-namespace", section)
-            .set("/linux/sysctl", json!({"kernel.msgmax": "4095"}))
-            .change(Change::DropNamespace("ipc"))
-            .refused(),
+        refused("sysctl/network-without-a-namespace", "net.ipv4.ip_default_ttl")
+            .change(Change::DropNamespace("network")),
+        refused("sysctl/ipc-without-a-namespace", "kernel.msgmax").change(Change::DropNamespace("ipc")),
     ]
 }
 

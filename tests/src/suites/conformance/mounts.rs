@@ -37,10 +37,9 @@ fn root() -> Vec<Case> {
         case("root/missing", section).remove("/root").refused(),
         case("root/no-such-folder", section).set("/root/path", json!("nowhere")).refused(),
         case("root/nothing-of-the-host-in-sight", section)
-            .lacks(&["mounts"], json!("@BUNDLE@"))
-            .answers("list=/proc/1/root/mnt", json!([]))
-            .fails("list=/data/tmp", 2)
-            .fails("list=/work", 2),
+            .fails("stat=@BUNDLE@/config.json", 2)
+            .fails("stat=/proc/1/root@BUNDLE@", 2)
+            .fails("stat=/proc/self/cwd/..@BUNDLE@", 2),
     ]
 }
 

@@ -174,16 +174,23 @@ fn ip(words: &str) -> Result<()> {
     Ok(())
 }
 
+/// A pair of links on the host, of which one end stays there: with it both go, wherever the other is.
+struct Pair;
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let _ = ip("link del confb");
+    }
+}
+
 /// The interface keeps its address. It goes with the container's namespace.
 fn moved(stage: &mut Stage) -> Result<()> {
     ip("link add confa type veth peer name confb")?;
+    let _pair = Pair;
     ip("addr add 10.98.7.6/24 dev confa")?;
     stage.bundle.set("/linux/netDevices", json!({"confa": {"name": "inside0"}}));
     stage.words(&["read=/proc/net/dev", "read=/proc/net/fib_trie"]);
-    let result = stage.run();
-    // Where it was not moved it is still here.
-    let _ = ip("link del confb");
-    let report = Stage::report(&result?.ok()?.stdout)?;
+    let report = Stage::report(&stage.run()?.ok()?.stdout)?;
     let devices = report["asked"]["read=/proc/net/dev"]["ok"].to_string();
     ensure!(devices.contains("inside0:") && !devices.contains("confa:"), "{devices}");
     let addresses = report["asked"]["read=/proc/net/fib_trie"]["ok"].to_string();

@@ -295,7 +295,7 @@ fn confinement() -> Vec<Case> {
         case("selinux/label", section)
             .needs(selinux)
             .set("/process/selinuxLabel", json!("system_u:system_r:container_t:s0"))
-            .is(&["apparmor"], json!("system_u:system_r:container_t:s0")),
+            .is(&["label"], json!("system_u:system_r:container_t:s0")),
         case("selinux/mount-label", "config-linux.md#mount-label")
             .needs(selinux)
             .set("/linux/mountLabel", json!("system_u:object_r:container_file_t:s0"))

@@ -1,6 +1,7 @@
 //! `linux.cgroupsPath` and `linux.resources`, as the files of cgroup v2 show them. config-linux.md, control groups.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -37,17 +38,18 @@ fn path() -> Vec<Case> {
             .change(Change::DropNamespace("cgroup"))
             .has(&["cgroup"], json!(format!("{CGROUPS}/absolute"))),
         case("cgroups-path/goes-with-the-container", section).with_cgroup().steps(goes),
-        case("cgroups-path/out-of-the-hierarchy", section)
-            .with_cgroup()
-            .set("/linux/cgroupsPath", json!("/../../tmp/ross-conformance"))
-            .steps(stays_inside),
+        case("cgroups-path/out-of-the-hierarchy", section).with_cgroup().steps(stays_inside),
         case("cgroups-path/pause-and-resume", "runc: pause and resume").with_cgroup().steps(pause),
-        case("cgroups-path/kill-all", "runc: kill --all").with_cgroup().steps(kill_all),
+        case("cgroups-path/kill-all", "runc: kill --all")
+            .with_cgroup()
+            .change(Change::DropNamespace("pid"))
+            .steps(kill_all),
     ]
 }
 
 fn memory() -> Vec<Case> {
-    let both = json!({"limit": 32 * MEGABYTE, "swap": 64 * MEGABYTE});
+    // Memory and swap together, of which v2 has the swap alone.
+    let both = json!({"limit": 32 * MEGABYTE, "swap": 96 * MEGABYTE});
     vec![
         limit(
             "memory/limit",
@@ -59,7 +61,7 @@ fn memory() -> Vec<Case> {
             "memory/swap-is-beside-the-limit",
             "memory",
             ("/linux/resources/memory", both),
-            ("memory.swap.max", "33554432"),
+            ("memory.swap.max", "67108864"),
         )
         .needs(Need::Path("/proc/swaps")),
         limit(
@@ -68,12 +70,7 @@ fn memory() -> Vec<Case> {
             ("/linux/resources/memory", json!({"reservation": 16 * MEGABYTE})),
             ("memory.low", "16777216"),
         ),
-        limit(
-            "memory/no-limit",
-            "memory",
-            ("/linux/resources/memory", json!({"limit": -1})),
-            ("memory.max", "max"),
-        ),
+        case("memory/no-limit", "runc: update").controller("memory").steps(no_memory_limit),
         limit(
             "unified/memory-high",
             "memory",
@@ -108,12 +105,20 @@ fn cpu() -> Vec<Case> {
     let cpu = |name: &'static str, value: Value, file: &str, shown: &str| {
         limit(name, "cpu", ("/linux/resources/cpu", value), (file, shown))
     };
+    // The specification has no formula; the one before it was a line, with a weight of 39 for 1024 shares.
+    let curve = |name: &'static str, shares: u64, weight: &str| Case {
+        section: "runc 1.3.2, crun 1.23: a curve from shares to weights",
+        ..cpu(name, json!({"shares": shares}), "cpu.weight", weight)
+    };
     let set = |name: &'static str, value: Value, file: &str| {
         limit(name, "cpuset", ("/linux/resources/cpu", value), (file, "0"))
     };
     vec![
         cpu("cpu/most-shares", json!({"shares": 262_144}), "cpu.weight", "10000"),
         cpu("cpu/least-shares", json!({"shares": 2}), "cpu.weight", "1"),
+        curve("cpu/default-shares", 1024, "100"),
+        // 10 to the power of (9² + 125 · 9) / 612 - 7/34 is 58.17, and it is rounded up.
+        curve("cpu/half-of-the-default-shares", 512, "59"),
         cpu("cpu/quota-and-period", json!({"quota": 20000, "period": 50000}), "cpu.max", "20000 50000"),
         cpu("cpu/quota", json!({"quota": 30000}), "cpu.max", "30000 100000"),
         cpu("cpu/no-quota", json!({"quota": -1, "period": 50000}), "cpu.max", "max 50000"),
@@ -128,7 +133,7 @@ fn cpu() -> Vec<Case> {
 fn others() -> Vec<Case> {
     vec![
         limit("pids/limit", "pids", ("/linux/resources/pids", json!({"limit": 33})), ("pids.max", "33")),
-        limit("pids/no-limit", "pids", ("/linux/resources/pids", json!({"limit": -1})), ("pids.max", "max")),
+        case("pids/no-limit", "runc: update").controller("pids").steps(no_pids_limit),
         limit(
             "huge-pages/limit",
             "hugetlb",
@@ -137,10 +142,9 @@ fn others() -> Vec<Case> {
         ),
         case("block-io/weight", "config-linux.md#block-io")
             .controller("io")
-            .needs(Need::Path("/sys/fs/cgroup/init/io.weight"))
-            .set("/linux/resources/blockIO", json!({"weight": 1000}))
-            .has(&["asked", "read=/sys/fs/cgroup/io.weight", "ok"], json!("10000"))
-            .word("read=/sys/fs/cgroup/io.weight"),
+            // The root's file of the kernel's part that gives the others a weight.
+            .needs(Need::Path("/sys/fs/cgroup/io.cost.qos"))
+            .steps(io_weight),
         case("block-io/throttle", "config-linux.md#block-io")
             .controller("io")
             .needs(Need::Path("/sys/block/vda/dev"))
@@ -151,9 +155,11 @@ fn others() -> Vec<Case> {
             .set("/linux/resources/rdma", json!({"rxe0": {"hcaHandles": 3, "hcaObjects": 100}}))
             .has(&["asked", "read=/sys/fs/cgroup/rdma.max", "ok"], json!("hca_handle=3 hca_object=100"))
             .word("read=/sys/fs/cgroup/rdma.max"),
-        case("intel-rdt/class", "config-linux.md#intel-rdt")
+        // Without shares to make it with, it has to be there.
+        case("intel-rdt/class-that-nobody-made", "config-linux.md#intel-rdt")
             .needs(Need::Path("/sys/fs/resctrl/schemata"))
-            .set("/linux/intelRdt", json!({"closID": "ross-conformance"})),
+            .set("/linux/intelRdt", json!({"closID": "ross-conformance"}))
+            .refused(),
         case("update/limit", "runc: update").controller("pids").steps(update),
         case("resources/a-limit-that-nothing-enforces", "config-linux.md#control-groups")
             .with_cgroup()
@@ -182,15 +188,23 @@ fn goes(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Refused, or somewhere in the hierarchy: but not a folder elsewhere.
+/// Refused, or somewhere in the hierarchy: but not a folder elsewhere, as long as the container is there or later.
 fn stays_inside(stage: &mut Stage) -> Result<()> {
-    stage.words(&[]);
-    let output = stage.run()?;
-    let left = fs::exists("/tmp/ross-conformance")? || fs::exists("/sys/tmp")?;
-    ensure!(!left, "a folder was made outside of the hierarchy");
+    // More steps than there are to the root of the host, wherever the hierarchy is mounted.
+    let folder = format!("/tmp/{}", stage.id);
+    stage.bundle.set("/linux/cgroupsPath", json!(format!("/../../../../../..{folder}")));
+    stage.bundle.args(&["/bin/busybox", "sleep", "1000"]);
+    let output = stage.create()?;
+    let escaped = fs::remove_dir_all(&folder).is_ok();
+    ensure!(output.code >= 0, "the runtime crashed");
+    if output.code == 0 {
+        let cgroup = cgroup_of(stage.pid()?)?;
+        ensure!(!cgroup.contains("/..") && fs::exists(&cgroup)?, "its cgroup is {cgroup}");
+        stage.call(&["delete", "--force", "ID"])?.ok()?;
+    }
     // Where it is resolved below the hierarchy's root, the folder above stays.
     let _ = fs::remove_dir("/sys/fs/cgroup/tmp");
-    ensure!(output.code >= 0, "the runtime crashed");
+    ensure!(!escaped && !fs::exists(&folder)?, "a folder was made outside of the hierarchy");
     Ok(())
 }
 
@@ -206,19 +220,80 @@ fn pause(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// In the caller's pid namespace and by a signal that is not SIGKILL, so that nothing else ends the others.
 fn kill_all(stage: &mut Stage) -> Result<()> {
     stage.bundle.args(&["/bin/busybox", "sh", "-c", "sleep 1000 & sleep 1000 & wait"]);
     stage.create()?.ok()?;
     stage.start()?.ok()?;
-    stage.call(&["kill", "--all", "ID", "KILL"])?.ok()?;
-    stage.becomes("stopped")
+    let cgroup = cgroup_of(stage.pid()?)?;
+    within("there are not three processes", || {
+        Ok(fs::read_to_string(format!("{cgroup}/cgroup.procs"))?.lines().count() == 3)
+    })?;
+    stage.call(&["kill", "--all", "ID", "TERM"])?.ok()?;
+    stage.becomes("stopped")?;
+    within("a process is left", || {
+        let events = fs::read_to_string(format!("{cgroup}/cgroup.events"));
+        // Who removes the cgroup of a stopped container has seen it empty.
+        Ok(events.map_or(true, |events| events.contains("populated 0")))
+    })
+}
+
+/// Waits for what comes soon.
+fn within(otherwise: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so()? {
+        ensure!(Instant::now() < deadline, "{otherwise}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// What a file of the container's cgroup says.
+fn seen(stage: &Stage, file: &str) -> Result<String> {
+    let path = format!("{}/{file}", cgroup_of(stage.pid()?)?);
+    Ok(fs::read_to_string(&path).context(path)?.trim().to_owned())
+}
+
+/// That a file of the container's cgroup says this.
+fn says(stage: &Stage, file: &str, expected: &str) -> Result<()> {
+    let seen = seen(stage, file)?;
+    ensure!(seen == expected, "{file} is {seen}, expected {expected}");
+    Ok(())
 }
 
 fn update(stage: &mut Stage) -> Result<()> {
     stage.sleeps()?;
     stage.call(&["update", "--pids-limit", "44", "ID"])?.ok()?;
-    let seen = fs::read_to_string(cgroup_of(stage.pid()?)? + "/pids.max")?;
-    ensure!(seen.trim() == "44", "pids.max is {seen}");
+    says(stage, "pids.max", "44")
+}
+
+/// A limit that is there is taken away: without one the file says the same from the start.
+fn no_memory_limit(stage: &mut Stage) -> Result<()> {
+    stage.bundle.set("/linux/resources/memory", json!({"limit": 32 * MEGABYTE}));
+    stage.sleeps()?;
+    says(stage, "memory.max", "33554432")?;
+    stage.call(&["update", "--memory", "-1", "ID"])?.ok()?;
+    says(stage, "memory.max", "max")
+}
+
+fn no_pids_limit(stage: &mut Stage) -> Result<()> {
+    stage.bundle.set("/linux/resources/pids", json!({"limit": 33}));
+    stage.sleeps()?;
+    says(stage, "pids.max", "33")?;
+    stage.call(&["update", "--pids-limit", "-1", "ID"])?.ok()?;
+    says(stage, "pids.max", "max")
+}
+
+/// BFQ has the specification's range, the kernel's own file one to 10000.
+fn io_weight(stage: &mut Stage) -> Result<()> {
+    stage.bundle.set("/linux/resources/blockIO", json!({"weight": 500}));
+    stage.sleeps()?;
+    let weight = |file| seen(stage, file).unwrap_or_default();
+    let (own, bfq) = (weight("io.weight"), weight("io.bfq.weight"));
+    ensure!(
+        own.ends_with(" 4950") || bfq.split(' ').next_back() == Some("500"),
+        "io.weight is `{own}`, io.bfq.weight `{bfq}`"
+    );
     Ok(())
 }
 
@@ -232,7 +307,7 @@ fn throttle(stage: &mut Stage) -> Result<()> {
         json!({"throttleReadBpsDevice": rate(MEGABYTE), "throttleWriteIOPSDevice": rate(77)}),
     );
     stage.sleeps()?;
-    let seen = fs::read_to_string(cgroup_of(stage.pid()?)? + "/io.max")?;
+    let seen = seen(stage, "io.max")?;
     ensure!(seen.contains("rbps=1048576") && seen.contains("wiops=77"), "io.max is {seen}");
     Ok(())
 }

@@ -80,6 +80,10 @@ impl Stage {
                 self.bundle.push(pointer, value);
             }
             Change::Remove(pointer) => self.remove(pointer)?,
+            Change::KeepSysctl(name) => {
+                let value = fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/")))?;
+                self.bundle.set("/linux/sysctl", json!({*name: value.trim()}));
+            }
             Change::DropNamespace(kind) => self.namespaces()?.retain(|one| one["type"] != *kind),
             Change::Join(kind, name) => {
                 let neighbour = Neighbour::start(name)?;
