@@ -50,7 +50,10 @@ impl Bundle {
         for name in ["bin", "etc", "proc", "sys", "dev", "tmp"] {
             std::fs::create_dir_all(root.join(name)).unwrap();
         }
-        std::fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
+        // Not by this process: what another thread forks meanwhile would have it open for writing, and for a moment
+        // nobody could execute it.
+        let copied = Command::new("cp").arg(BUSYBOX).arg(root.join("bin/busybox")).status().unwrap();
+        assert!(copied.success(), "{BUSYBOX} cannot be copied");
         for applet in APPLETS {
             symlink("busybox", root.join("bin").join(applet)).unwrap();
         }

@@ -81,7 +81,10 @@ impl Bundle {
         for directory in ["bin", "dev", "proc", "sys", "tmp"] {
             fs::create_dir_all(rootfs.join(directory)).unwrap();
         }
-        fs::copy(BUSYBOX, rootfs.join("bin/busybox")).unwrap();
+        // Not by this process: what another thread forks meanwhile would have it open for writing, and for a moment
+        // nobody could execute it.
+        let copied = std::process::Command::new("cp").arg(BUSYBOX).arg(rootfs.join("bin/busybox")).status();
+        assert!(copied.unwrap().success(), "{BUSYBOX} cannot be copied");
         for applet in ["sh", "cat", "sleep", "stty", "yes", "head", "seq", "grep", "echo", "true", "ls", "dd"]
         {
             symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
