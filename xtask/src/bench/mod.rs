@@ -160,11 +160,19 @@ pub fn steps(args: &[String]) -> Result<ExitCode> {
         // What is measured is kept, whatever becomes of the rest.
         std::fs::write(report, tables.join("\n"))?;
     }
-    // They leave their parent groups behind, on the host's own hierarchy too.
-    for group in PARENT_GROUPS {
-        remove_group(&Path::new("/sys/fs/cgroup").join(group));
-    }
+    remove_groups_of_peers(Path::new("/sys/fs/cgroup"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// They leave their parent groups behind, and crun that of a container it could not make, on the host's own hierarchy
+/// too.
+fn remove_groups_of_peers(root: &Path) {
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if PARENT_GROUPS.iter().any(|group| name == *group) || name.to_string_lossy().starts_with("bench-") {
+            remove_group(&entry.path());
+        }
+    }
 }
 
 /// Removes a group and the groups in it; those that still have processes stay.
