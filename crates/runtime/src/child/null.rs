@@ -5,10 +5,15 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, makedev, mknodat, open, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, makedev, mknodat, openat, openat2};
 use rustix::io::{Errno, Result};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
+
+const OPEN: OFlags = OFlags::RDWR.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// No link on the way, of whatever kind.
+const STRAIGHT: ResolveFlags = ResolveFlags::NO_SYMLINKS;
 
 /// Whether this is char 1:3, as devices.txt of the kernel has it.
 pub(super) fn is_null(file: BorrowedFd<'_>) -> Result<bool> {
@@ -40,10 +45,14 @@ pub(super) fn reopen() -> Result<()> {
     Ok(())
 }
 
-/// The container's, seen to be it: in a container that runs it may be anything.
+/// The container's, seen to be it before it is opened for more than to look: in a container that runs it may be anything,
+/// and a link in /dev may lead to what this process still has open of the host.
 fn open_own() -> Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let own = open(c"/dev/null", flags, Mode::empty())?;
+    let seen = openat2(CWD, c"/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), STRAIGHT)?;
+    if !is_null(seen.as_fd())? {
+        return Err(Errno::NODEV);
+    }
+    let own = openat2(CWD, c"/dev/null", OPEN, Mode::empty(), STRAIGHT)?;
     if is_null(own.as_fd())? { Ok(own) } else { Err(Errno::NODEV) }
 }
 
@@ -54,5 +63,5 @@ fn make_own() -> Result<OwnedFd> {
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let place = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
     mknodat(&place, c"null", FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(1, 3))?;
-    openat(&place, c"null", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+    openat(&place, c"null", OPEN, Mode::empty())
 }
