@@ -8,6 +8,7 @@
 mod bench;
 mod binaries;
 mod conformance;
+mod debian;
 mod host;
 mod isolate;
 mod page;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::vm::Guard;
-use crate::{binaries, host, isolate};
+use crate::{binaries, debian, host, isolate};
 
 /// Test machines at the same time, each with a part of the cases. Emulation keeps one core busy per machine.
 const MACHINES: usize = 2;
@@ -38,7 +38,11 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
     let suites = binaries::target_dir().join("debug/ross-tests");
     if place != Some("vm") {
         println!("\n== end-to-end suites on this host, in namespaces of their own");
-        let status = isolate::command(&suites)?.arg("--bin").arg(&bin).args(filters).status()?;
+        let mut cases = isolate::command(&suites)?;
+        if filters.is_empty() || filters.iter().any(|filter| filter.contains("unpack")) {
+            cases.env("ROSS_FIXTURES", debian::prepare()?);
+        }
+        let status = cases.arg("--bin").arg(&bin).args(filters).status()?;
         if !status.success() {
             failed.push("suites on the host");
         }

@@ -10,6 +10,7 @@ mod needs;
 mod outcome;
 mod runner;
 mod terminal;
+mod tree;
 
 pub use bed::{Bed, Daemon};
 pub use bundle::Bundle;
@@ -21,3 +22,4 @@ pub use needs::Need;
 pub use outcome::Output;
 pub use runner::{Case, Options, Test, run};
 pub use terminal::Terminal;
+pub use tree::Tree;

@@ -1,6 +1,6 @@
 //! What a case needs from the machine it runs on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One need; [`Need::missing`] says why this machine does not meet it.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +13,8 @@ pub enum Need {
     Path(&'static str),
     /// To be asked for by name, for this reason: it takes too long to run with all others.
     Asking(&'static str),
+    /// A folder that `cargo xtask test` makes before the host's suites.
+    Fixture(&'static str),
     /// A program on the PATH and the Debian package that has it.
     Program(&'static str, &'static str),
 }
@@ -28,6 +30,9 @@ impl Need {
                 has_controller(name).then(|| format!("this host's cgroup v2 has the {name} controller"))
             }
             Self::Asking(reason) => Some(format!("{reason}; name it to run it")),
+            Self::Fixture(name) => Self::fixture(name).is_none().then(|| {
+                format!("no fixture `{name}`: `cargo xtask test host` makes it, where it has a mirror")
+            }),
             Self::Path(path) => (!Path::new(path).exists()).then(|| format!("this host has no {path}")),
             Self::Program(name, package) => {
                 let dirs = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -35,6 +40,12 @@ impl Need {
                 (!there).then(|| format!("no {name} here; apt-get install {package}"))
             }
         }
+    }
+
+    /// Where the fixture is, if it is there.
+    pub fn fixture(name: &str) -> Option<PathBuf> {
+        let dir = PathBuf::from(std::env::var_os("ROSS_FIXTURES")?).join(name);
+        dir.is_dir().then_some(dir)
     }
 }
 
