@@ -37,6 +37,12 @@ impl Engine {
     /// Starts the engine's daemons, if it has any.
     pub fn start(place: &Place, name: &'static str, kind: Kind) -> Result<Self> {
         let dir = place.folder(name)?;
+        Self::start_in(place, name, kind, dir)
+    }
+
+    /// The same with its data in `dir`.
+    pub fn start_in(place: &Place, name: &'static str, kind: Kind, dir: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&dir)?;
         let mut engine = Self { name, kind, dir, bin: place.bin.clone(), daemons: Vec::new() };
         match kind {
             Kind::Ross => {
@@ -158,10 +164,35 @@ impl Engine {
 
     /// Pulls from a loopback registry.
     pub fn pull(&self, reference: &str) -> Result<()> {
+        command(self.pulling(reference)?, &self.dir.join("call.log"))
+    }
+
+    /// [`Self::pull`], to be run.
+    pub fn pulling(&self, reference: &str) -> Result<Command> {
+        let mut client = self.client()?;
+        client.args(match self.kind {
+            Kind::Ross | Kind::Docker => &["pull"][..],
+            Kind::Podman => &["pull", "--tls-verify=false"],
+            Kind::Containerd => &["image", "pull", "--plain-http"],
+        });
+        client.arg(reference);
+        Ok(client)
+    }
+
+    /// Gives an image another name.
+    pub fn tag(&self, reference: &str, name: &str) -> Result<()> {
         match self.kind {
-            Kind::Ross | Kind::Docker => self.call(&["pull", reference]),
-            Kind::Podman => self.call(&["pull", "--tls-verify=false", reference]),
-            Kind::Containerd => self.call(&["image", "pull", "--plain-http", reference]),
+            Kind::Ross | Kind::Docker | Kind::Podman => self.call(&["tag", reference, name]),
+            Kind::Containerd => self.call(&["image", "tag", reference, name]),
+        }
+    }
+
+    /// Pushes to a loopback registry.
+    pub fn push(&self, reference: &str) -> Result<()> {
+        match self.kind {
+            Kind::Ross | Kind::Docker => self.call(&["push", reference]),
+            Kind::Podman => self.call(&["push", "--tls-verify=false", reference]),
+            Kind::Containerd => self.call(&["image", "push", "--plain-http", reference]),
         }
     }
 

@@ -1,10 +1,11 @@
-//! `cargo xtask bench [runtime|run|pull|memory|trace]... [--vm] [--tmpfs] [--samples N] [--write]`: ross against its peers from
+//! `cargo xtask bench [runtime|run|pull|memory|images|trace]... [--vm] [--tmpfs] [--samples N] [--write]`: ross against its peers from
 //! Debian, all in one run and in turn, as tables of medians and ratios.
 //!
 //! Never a test: a figure depends on the machine. Everything runs in namespaces of its own, or with `--vm` in the
 //! test machine, where the peers that need cgroup controllers can run.
 
 mod engines;
+mod images;
 mod memory;
 mod pull;
 mod report;
@@ -71,10 +72,12 @@ impl Options {
                     let text = args.next().context("--samples: how many?")?;
                     options.samples = text.parse().with_context(|| format!("--samples {text}"))?;
                 }
-                "runtime" | "run" | "pull" | "memory" | "trace" => options.subjects.push(arg.clone()),
-                other => {
-                    bail!("bench: unknown word `{other}`; subjects are runtime, run, pull, memory, trace")
+                "runtime" | "run" | "pull" | "memory" | "images" | "trace" => {
+                    options.subjects.push(arg.clone());
                 }
+                other => bail!(
+                    "bench: unknown word `{other}`; subjects are runtime, run, pull, memory, images, trace"
+                ),
             }
         }
         if options.subjects.is_empty() {
@@ -88,6 +91,7 @@ impl Options {
         match (&self.subjects[..], self.in_vm) {
             ([only], false) if only == "trace" => "trace",
             ([only], false) if only == "runtime" => "runtime",
+            ([only], false) if only == "images" => "images",
             (_, true) => "vm",
             (_, false) => "host",
         }
@@ -153,6 +157,7 @@ pub fn steps(args: &[String]) -> Result<ExitCode> {
             "runtime" => runtime::measure(&place),
             "run" => run::measure(&place),
             "pull" => pull::measure(&place),
+            "images" => images::measure(&place),
             "trace" => trace::measure(&place),
             _ => memory::measure(&place),
         };

@@ -1,12 +1,13 @@
 //! Pull and unpack from a registry on loopback, nothing there before: by each engine, and by skopeo + umoci.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use rootfs_fixtures::{Compression, Registry};
+use rootfs_fixtures::{Compression, Image, Registry};
 
-use super::engines;
+use super::engines::{self, Engine};
 use super::sample::{Contender, command, compare};
 use super::{Place, report};
 use crate::host;
@@ -21,47 +22,55 @@ const FILES_OF_LAYER: usize = 250;
 
 pub fn measure(place: &Place) -> Result<String> {
     let registry = Registry::start(&place.folder("registry")?)?;
-    let images = [
-        (
-            "pull and unpack: a Debian-like image of eight layers",
-            "bench/debian",
-            rootfs_fixtures::debian_like(DEBIAN_MEGABYTES, Compression::Gzip),
-        ),
-        (
-            "pull and unpack: 30,000 small files",
-            "bench/files",
-            rootfs_fixtures::many_small_files(SMALL_FILES, Compression::Gzip),
-        ),
-        (
-            "pull and unpack: 40 layers of 250 small files",
-            "bench/layers",
-            rootfs_fixtures::layers_of_small_files(LAYERS, FILES_OF_LAYER),
-        ),
-    ];
     let engines = engines::start_all(place);
-    let mut text = String::new();
-    for (title, repository, image) in images {
-        rootfs_fixtures::push(&image, &registry.address(), repository, "1")?;
-        drop(image);
-        let reference = format!("{}/{repository}:1", registry.address());
-        let mut contenders: Vec<Contender<'_>> = engines
-            .iter()
-            .map(|engine| Contender {
-                name: engine.name.to_owned(),
-                before: Box::new(|| Ok(())),
-                run: Box::new(|| engine.pull(&reference)),
-                after: Box::new(|| engine.remove(&reference)),
-            })
-            .collect();
-        if let (Some(skopeo), Some(umoci)) = (host::find("skopeo"), host::find("umoci")) {
-            let dir = place.folder("umoci")?;
-            contenders.push(skopeo_and_umoci(skopeo, umoci, &dir, &reference));
-        }
-        let measured = compare(contenders, place.samples);
-        text.push_str(&report::table(title, &measured, "ross"));
-        text.push('\n');
-    }
+    let mut text = debian_like(place, &registry, &engines)?;
+    text.push_str(&small_files(place, &registry, &engines)?);
+    let layers = rootfs_fixtures::layers_of_small_files(LAYERS, FILES_OF_LAYER);
+    let reference = push(&layers, &registry, "bench/layers")?;
+    text.push_str(&table(place, &engines, "40 layers of 250 small files", &reference)?);
     Ok(text)
+}
+
+/// The Debian-like image, by everyone.
+pub fn debian_like(place: &Place, registry: &Registry, engines: &[Engine]) -> Result<String> {
+    let reference = push_debian_like(registry)?;
+    table(place, engines, "a Debian-like image of eight layers", &reference)
+}
+
+/// The image of 30,000 small files, by everyone.
+pub fn small_files(place: &Place, registry: &Registry, engines: &[Engine]) -> Result<String> {
+    let image = rootfs_fixtures::many_small_files(SMALL_FILES, Compression::Gzip);
+    let reference = push(&image, registry, "bench/files")?;
+    drop(image);
+    table(place, engines, "30,000 small files", &reference)
+}
+
+/// Puts the Debian-like image into the registry; what it is called.
+pub fn push_debian_like(registry: &Registry) -> Result<String> {
+    push(&rootfs_fixtures::debian_like(DEBIAN_MEGABYTES, Compression::Gzip), registry, "bench/debian")
+}
+
+fn push(image: &Image, registry: &Registry, repository: &str) -> Result<String> {
+    rootfs_fixtures::push(image, &registry.address(), repository, "1")?;
+    Ok(format!("{}/{repository}:1", registry.address()))
+}
+
+fn table(place: &Place, engines: &[Engine], image: &str, reference: &str) -> Result<String> {
+    let mut contenders: Vec<Contender<'_>> = engines
+        .iter()
+        .map(|engine| Contender {
+            name: engine.name.to_owned(),
+            before: Box::new(|| Ok(())),
+            run: Box::new(|| engine.pull(reference)),
+            after: Box::new(|| engine.remove(reference)),
+        })
+        .collect();
+    if let (Some(skopeo), Some(umoci)) = (host::find("skopeo"), host::find("umoci")) {
+        let dir = place.folder("umoci")?;
+        contenders.push(skopeo_and_umoci(skopeo, umoci, &dir, reference));
+    }
+    let measured = compare(contenders, place.samples);
+    Ok(report::table(&format!("pull and unpack: {image}"), &measured, "ross") + "\n")
 }
 
 fn skopeo_and_umoci<'a>(skopeo: PathBuf, umoci: PathBuf, dir: &Path, reference: &'a str) -> Contender<'a> {
@@ -71,24 +80,39 @@ fn skopeo_and_umoci<'a>(skopeo: PathBuf, umoci: PathBuf, dir: &Path, reference: 
         name: "skopeo + umoci".to_owned(),
         before: Box::new(|| Ok(())),
         run: Box::new(move || {
-            let mut copy = Command::new(&skopeo);
-            copy.args([
-                "--insecure-policy",
-                "copy",
-                "--src-tls-verify=false",
-                &format!("docker://{reference}"),
-            ]);
-            copy.arg(format!("oci:{}:1", layout.display()));
-            command(copy, &log)?;
-            let mut unpack = Command::new(&umoci);
-            unpack.arg("unpack").arg("--image").arg(format!("{}:1", layout.display())).arg(&bundle);
-            command(unpack, &log)
+            copy(&skopeo, reference, &layout, &log)?;
+            unpack(&umoci, &layout, &bundle, &log)
         }),
         after: Box::new(move || {
             for path in &cleaned {
-                std::fs::remove_dir_all(path).with_context(|| format!("remove {}", path.display()))?;
+                fs::remove_dir_all(path).with_context(|| format!("remove {}", path.display()))?;
             }
             Ok(())
         }),
     }
+}
+
+/// Copies an image of a loopback registry into an OCI layout, as its tag `1`.
+pub fn copy(skopeo: &Path, reference: &str, layout: &Path, log: &Path) -> Result<()> {
+    command(copying(skopeo, reference, layout), log)
+}
+
+/// [`copy`], to be run.
+pub fn copying(skopeo: &Path, reference: &str, layout: &Path) -> Command {
+    let mut copy = Command::new(skopeo);
+    copy.args(["--insecure-policy", "copy", "--src-tls-verify=false", &format!("docker://{reference}")]);
+    copy.arg(format!("oci:{}:1", layout.display()));
+    copy
+}
+
+/// Unpacks the tag `1` of an OCI layout.
+pub fn unpack(umoci: &Path, layout: &Path, bundle: &Path, log: &Path) -> Result<()> {
+    command(unpacking(umoci, layout, bundle), log)
+}
+
+/// [`unpack`], to be run.
+pub fn unpacking(umoci: &Path, layout: &Path, bundle: &Path) -> Command {
+    let mut unpack = Command::new(umoci);
+    unpack.arg("unpack").arg("--image").arg(format!("{}:1", layout.display())).arg(bundle);
+    unpack
 }
