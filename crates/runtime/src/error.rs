@@ -123,11 +123,17 @@ fn wrong_status(operation: &str, id: &str, status: Status) -> String {
     }
 }
 
+/// How it is told that a program is there and the interpreter of its `#!` line or ELF header is not. execve(2) says
+/// `ENOENT` of both, and never this.
+pub(crate) const NO_INTERPRETER: Errno = Errno::LIBACC;
+
 fn exec_reason(program: &str, errno: Errno) -> String {
-    if errno == Errno::NOENT && !program.contains('/') {
-        "executable file not found in $PATH".to_owned()
-    } else {
-        describe(errno)
+    match errno {
+        Errno::NOENT if !program.contains('/') => "executable file not found in $PATH".to_owned(),
+        NO_INTERPRETER => {
+            "no such file or directory: the interpreter that it names is not in the container".to_owned()
+        }
+        _ => describe(errno),
     }
 }
 
@@ -146,7 +152,7 @@ impl Error {
             Self::Cgroup(error) => error.kind(),
             Self::File { errno, .. } | Self::Setup { errno, .. } => errno_kind(*errno),
             Self::Sys(error) => errno_kind(error.errno),
-            Self::Exec { errno, .. } if matches!(*errno, Errno::NOENT | Errno::NOTDIR) => {
+            Self::Exec { errno, .. } if matches!(*errno, Errno::NOENT | Errno::NOTDIR | NO_INTERPRETER) => {
                 ErrorKind::ProgramNotFound
             }
             Self::Exec { .. } => ErrorKind::CannotExecute,

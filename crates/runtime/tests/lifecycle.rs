@@ -71,17 +71,23 @@ fn program_that_cannot_run() {
         (json!(["nope"]), "exec nope: executable file not found in $PATH"),
         (json!(["/etc"]), "exec /etc: permission denied"),
         (json!(["/bin/text"]), "exec /bin/text: exec format error"),
+        (
+            json!(["script"]),
+            "exec script: no such file or directory: the interpreter that it names is not in",
+        ),
     ] {
         let mut bundle = Bundle::new("");
-        let text = bundle.rootfs().join("bin/text");
-        std::fs::copy("/bin/busybox", &text).unwrap();
-        std::fs::write(&text, "text").unwrap();
+        for (name, content) in [("text", "text"), ("script", "#!/bin/nope\n")] {
+            let text = bundle.rootfs().join("bin").join(name);
+            std::fs::copy("/bin/busybox", &text).unwrap();
+            std::fs::write(&text, content).unwrap();
+        }
         bundle.config["process"]["args"] = args;
         let said = bundle.run();
         assert!(said.code == 1 && said.err.contains(message), "{said:?}");
         bundle.assert_gone();
         bundle.write_config();
-        if !message.contains("format") {
+        if !message.contains("format") && !message.contains("interpreter") {
             assert_eq!(bundle.detached(&["create"]), 1, "{message}");
             bundle.assert_gone();
         }

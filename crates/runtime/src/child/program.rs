@@ -8,6 +8,7 @@ use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, fstat, 
 use rustix::io::{Errno, Result, read};
 use rustix::process::chdir;
 
+use crate::error::NO_INTERPRETER;
 use crate::plan::{HOME_ROOM, ProcessPlan};
 
 use super::path::{Leaf, open_or_make};
@@ -149,11 +150,13 @@ fn is_file(path: &CStr) -> bool {
     rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 
-/// Executes the first candidate that is there; returns why none was.
+/// Executes the first candidate that is there; returns why none was. `ENOENT` of a file that is there is about the
+/// interpreter it names, and becomes [`NO_INTERPRETER`].
 pub(super) fn execute(plan: &ProcessPlan) -> Errno {
     let mut errno = Errno::NOENT;
     for candidate in &plan.candidates {
         match ross_sys::exec::execve(candidate, &plan.args, &plan.env) {
+            Errno::NOENT if is_file(candidate) => errno = NO_INTERPRETER,
             Errno::NOENT | Errno::NOTDIR => {}
             // A later directory of PATH may have one that may be executed.
             Errno::ACCESS => errno = Errno::ACCESS,
