@@ -13,7 +13,7 @@ pub const DEFAULT_HOST: &str = "unix:///run/ross/ross.sock";
 
 /// Run containers on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "ross", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "ross", version, propagate_version = true)]
 #[command(after_help = "`ross COMMAND --help` says more of each command.")]
 pub struct Cli {
     /// Socket of the daemon: unix:///PATH

@@ -224,6 +224,18 @@ async fn what_cannot_be_understood_is_told_with_dockers_code() {
 }
 
 #[tokio::test]
+async fn help_is_a_word_too() {
+    for (line, start) in [
+        ("help", "Run containers on this machine\n"),
+        ("help image pull", "Fetch an image from a registry\n"),
+        ("help run", "Create and start a container"),
+    ] {
+        let played = play(Script::default(), line, "").await;
+        assert!(played.code == Some(0) && played.stdout.starts_with(start), "{line} {played:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_terminal_inside_needs_one_here() {
     let played = play(Script::default(), "run -it busybox", "").await;
     assert_eq!(played.code, Some(125), "{played:?}");
