@@ -355,6 +355,21 @@ fn opening_clears_what_a_crash_left() {
     assert!(std::path::Path::new("/etc/passwd").exists());
 }
 
+/// CVE-2021-41091: a set-user-id file of an image is not to be had by users of the host, while it is made nor after.
+#[test]
+fn nobody_but_root_reaches_a_layers_files() {
+    use std::os::unix::fs::MetadataExt;
+    let store = Store::new();
+    let layer = independent(store.apply(&plain(&[Entry::file("su", "x").mode(0o4755)]).tar).unwrap());
+    let layers = store.dir.path().join("layers");
+    for dir in [layers.clone(), layers.join(".staging"), layers.join(layer.key.as_str())] {
+        let status = dir.metadata().unwrap();
+        assert_eq!((status.mode() & 0o7777, status.uid()), (0o700, 0), "{}", dir.display());
+    }
+    let su = layers.join(layer.key.as_str()).join("tree/su");
+    assert_eq!(su.metadata().unwrap().mode() & 0o7777, 0o4755);
+}
+
 #[test]
 fn progress_counts_every_byte() {
     let store = Store::new();
