@@ -2,6 +2,7 @@
 
 use super::{
     api, bad_input, callers, conformance, images, lifecycle, limits, network, run, runtime, terminal,
+    transfer,
 };
 use crate::harness::{Case, Test};
 
@@ -15,6 +16,7 @@ pub fn all() -> Vec<Box<dyn Test>> {
         network::CASES,
         terminal::CASES,
         images::CASES,
+        transfer::CASES,
         api::CASES,
         bad_input::CASES,
         callers::CASES,

@@ -12,6 +12,7 @@ mod network;
 mod run;
 mod runtime;
 mod terminal;
+mod transfer;
 
 pub use conformance::compare;
 pub use list::all;
