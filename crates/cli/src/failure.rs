@@ -46,6 +46,9 @@ pub enum Failure {
     /// Whoever read the output has left; there is nobody to tell.
     #[error("standard output was closed")]
     BrokenPipe,
+    /// A signal came, of this number; who sent it knows.
+    #[error("signal {0} ended the command")]
+    Signalled(u8),
     /// Some of several objects failed and each was reported already.
     #[error("some of the objects could not be handled")]
     Reported,
@@ -62,7 +65,7 @@ impl Failure {
 
     /// Whether there is something left to say.
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::BrokenPipe | Self::Reported)
+        matches!(self, Self::BrokenPipe | Self::Signalled(_) | Self::Reported)
     }
 
     /// Whether the daemon knows no such object.
@@ -91,7 +94,11 @@ impl Failure {
 
     /// The exit code of any other command.
     pub fn exit_code(&self) -> u8 {
-        if matches!(self, Self::BrokenPipe) { BROKEN_PIPE } else { 1 }
+        match self {
+            Self::BrokenPipe => BROKEN_PIPE,
+            Self::Signalled(number) => 128 + number,
+            _ => 1,
+        }
     }
 }
 
@@ -159,6 +166,7 @@ mod tests {
         check(refused(Code::NotFound, "not-found"), 125, 1);
         check(Failure::Usage(String::new()), 125, 1);
         check(Failure::BrokenPipe, 141, 141);
+        check(Failure::Signalled(2), 125, 130);
     }
 
     #[test]

@@ -20,6 +20,17 @@ pub enum Error {
         /// What failed.
         source: Box<Error>,
     },
+    /// A push failed; the source says of what.
+    #[error("push {reference}")]
+    Push {
+        /// The reference in its familiar form.
+        reference: String,
+        /// What failed.
+        source: Box<Error>,
+    },
+    /// A save failed; the source says of what.
+    #[error("save")]
+    Save(#[source] Box<Error>),
     /// A load failed; the source says of what.
     #[error("load the archive")]
     Load(#[source] Box<Error>),
@@ -61,6 +72,26 @@ pub enum Error {
     /// A tag was to be set to something that is no tag.
     #[error("`{0}` cannot be a tag: give a name without a digest")]
     InvalidTag(String),
+    /// A push was to go to a digest.
+    #[error("`{0}` cannot be pushed to: the digest comes from what is pushed; give a name with a tag")]
+    PushByDigest(String),
+    /// The blob of a layer that is here is not, and cannot be had.
+    #[error(
+        "its blob is not kept here, because the layer came in another one, and it cannot be fetched again; remove the \
+         images that share the layer and pull this one"
+    )]
+    BlobGone(#[source] Option<Box<Error>>),
+    /// An archive could not be written.
+    #[error("cannot write the archive")]
+    Write(#[source] std::io::Error),
+    /// Something that cannot be searched for.
+    #[error("`{term}` cannot be searched for: {reason}")]
+    InvalidTerm {
+        /// What was typed.
+        term: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The image cannot be removed as asked.
     #[error("image {image} cannot be removed: {reason}")]
     InUse {
@@ -79,7 +110,11 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Pull { source, .. } | Self::Load(source) | Self::Layer { source, .. } => source.kind(),
+            Self::Pull { source, .. }
+            | Self::Push { source, .. }
+            | Self::Save(source)
+            | Self::Load(source)
+            | Self::Layer { source, .. } => source.kind(),
             Self::Registry(error) => error.kind(),
             Self::Manifest(error) => error.kind(),
             Self::Content(error) => error.kind(),
@@ -87,8 +122,13 @@ impl Error {
             Self::Records(error) => error.kind(),
             Self::Unpack(error) => error.kind(),
             Self::NotFound(_) => ErrorKind::NotFound,
-            Self::Ambiguous(_) | Self::InvalidName(_) | Self::InvalidTag(_) => ErrorKind::InvalidArgument,
-            Self::InUse { .. } => ErrorKind::FailedPrecondition,
+            Self::Ambiguous(_)
+            | Self::InvalidName(_)
+            | Self::InvalidTag(_)
+            | Self::PushByDigest(_)
+            | Self::InvalidTerm { .. } => ErrorKind::InvalidArgument,
+            Self::Write(source) => crate::layer::kind_of_io(source),
+            Self::InUse { .. } | Self::BlobGone(_) => ErrorKind::FailedPrecondition,
             Self::TaskLost(_) => ErrorKind::Internal,
         }
     }

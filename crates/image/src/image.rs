@@ -44,6 +44,17 @@ pub struct Loaded {
     pub names: Vec<ross_types::ImageRef>,
 }
 
+/// What a push came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed {
+    /// The image id.
+    pub id: ross_types::Digest,
+    /// What the reference leads to at the registry now: the digest of the image's manifest.
+    pub digest: ross_types::Digest,
+    /// The manifest's size in bytes.
+    pub manifest_size: u64,
+}
+
 /// What a pull came to.
 #[derive(Debug, Clone)]
 pub struct Pulled {

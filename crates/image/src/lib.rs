@@ -14,19 +14,22 @@ mod load;
 mod manifest;
 mod progress;
 mod pull;
+mod push;
 mod record;
 mod registry;
+mod save;
 pub mod snapshot;
 mod store;
 
 pub use content::ContentError;
 pub use error::Error;
-pub use image::{Image, ImageUse, Loaded, Pulled, Removed};
+pub use image::{Image, ImageUse, Loaded, Pulled, Pushed, Removed};
 pub use load::ArchiveError;
 #[doc(hidden)]
 pub use manifest::fuzz as fuzz_manifest;
 pub use manifest::{ContainerDefaults, Healthcheck, History, ImageConfig, ManifestError, RootFs};
-pub use progress::{LayerState, ProgressSink, PullEvent};
+pub use progress::{LayerState, ProgressSink, PullEvent, PushEvent, PushSink, PushState};
 pub use record::{ImageRecord, ImageRecords, LayerRecord, RecordsError};
-pub use registry::{Credentials, RegistryConfig, RegistryError};
+pub use registry::{Credentials, RegistryConfig, RegistryError, SearchResult};
+pub use save::Saving;
 pub use store::{Hold, ImageStore, StoreConfig};

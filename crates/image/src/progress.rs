@@ -52,5 +52,41 @@ pub enum LayerState {
     Done,
 }
 
+/// One step of a push. Events of different layers interleave; those of one layer are in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushEvent {
+    /// The digest of the layer's blob.
+    pub digest: Digest,
+    /// Where it stands.
+    pub state: PushState,
+}
+
+/// Where a layer of a push stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushState {
+    /// It waits for its turn.
+    Waiting,
+    /// Its blob is not here, and is fetched from where the image came from.
+    Fetching,
+    /// Bytes are sent; counts are bytes of the blob, and may fall when something has to be sent once more.
+    Pushing {
+        /// Bytes sent.
+        done: u64,
+        /// The size of the blob.
+        total: u64,
+    },
+    /// The repository has it already.
+    Exists,
+    /// The registry took it from this other repository.
+    Mounted(String),
+    /// It may not be distributed: whoever pulls gets it from where the manifest says.
+    Foreign,
+    /// It is there.
+    Pushed,
+}
+
+/// Takes the events of one push, from several threads; it must not block.
+pub type PushSink = Arc<dyn Fn(PushEvent) + Send + Sync>;
+
 /// Takes the events of one pull or load, from several threads; it must not block.
 pub type ProgressSink = Arc<dyn Fn(PullEvent) + Send + Sync>;

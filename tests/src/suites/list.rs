@@ -1,7 +1,8 @@
 //! All suites, in the order they run.
 
 use super::{
-    api, bad_input, callers, conformance, images, lifecycle, limits, network, run, runtime, terminal, unpack,
+    api, bad_input, callers, conformance, images, lifecycle, limits, network, run, runtime, terminal,
+    transfer, unpack,
 };
 use crate::harness::{Case, Test};
 
@@ -16,6 +17,7 @@ pub fn all() -> Vec<Box<dyn Test>> {
         terminal::CASES,
         images::CASES,
         unpack::CASES,
+        transfer::CASES,
         api::CASES,
         bad_input::CASES,
         callers::CASES,

@@ -12,6 +12,7 @@ mod network;
 mod run;
 mod runtime;
 mod terminal;
+mod transfer;
 mod unpack;
 
 pub use conformance::compare;

@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::{
     AttachArgs, BuildArgs, ContainerArgs, CreateArgs, ExecArgs, ImageArgs, ImageListArgs, ImageRemoveArgs,
     KillArgs, ListArgs, LoadArgs, LogsArgs, PullArgs, PushArgs, RemoveArgs, RenameArgs, RestartArgs, RunArgs,
-    SearchArgs, StartArgs, StatsArgs, StopArgs, TagArgs,
+    SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs, TagArgs,
 };
 
 /// Where rossd listens unless told otherwise.
@@ -77,7 +77,7 @@ pub enum Command {
     Images(ImageListArgs),
     /// Fetch an image from a registry
     Pull(PullArgs),
-    /// Send an image to a registry (not yet)
+    /// Send an image to a registry
     Push(PushArgs),
     /// Build an image from a Dockerfile (not yet)
     Build(BuildArgs),
@@ -87,7 +87,9 @@ pub enum Command {
     Tag(TagArgs),
     /// Load images from an archive
     Load(LoadArgs),
-    /// Search a registry for images (not yet)
+    /// Write images to an archive
+    Save(SaveArgs),
+    /// Search a registry for images
     Search(SearchArgs),
     /// Containers, in the long form
     Container(ContainerArgs),

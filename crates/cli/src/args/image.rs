@@ -21,7 +21,7 @@ pub enum ImageCommand {
     Inspect(ImagesArg),
     /// Fetch an image from a registry
     Pull(PullArgs),
-    /// Send an image to a registry (not yet)
+    /// Send an image to a registry
     Push(PushArgs),
     /// Build an image from a Dockerfile (not yet)
     Build(BuildArgs),
@@ -30,10 +30,12 @@ pub enum ImageCommand {
     Remove(ImageRemoveArgs),
     /// Give an image another name
     Tag(TagArgs),
-    /// Search a registry for images (not yet)
+    /// Search a registry for images
     Search(SearchArgs),
     /// Load images from an archive
     Load(LoadArgs),
+    /// Write images to an archive
+    Save(SaveArgs),
 }
 
 /// One or more images.
@@ -91,9 +93,12 @@ pub struct PushArgs {
     #[arg(value_name = "NAME[:TAG]")]
     pub reference: String,
     /// Tag to push, when the name has none
-    #[arg(long)]
+    #[arg(long, conflicts_with = "all_tags")]
     pub tag: Option<String>,
-    /// No progress
+    /// Every tag that the name has here
+    #[arg(short, long)]
+    pub all_tags: bool,
+    /// No progress, only the name of what was pushed
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -163,11 +168,14 @@ pub struct TagArgs {
 /// `image search`, `search`
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// What to look for
+    /// What to look for at docker's hub, or REGISTRY/TERM
     pub term: String,
-    /// At most so many
-    #[arg(long, default_value_t = 25)]
+    /// At most so many, 1 to 100
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub limit: u32,
+    /// Only results that match: is-official=…, stars=…
+    #[arg(short, long = "filter", value_name = "KEY=VALUE")]
+    pub filters: Vec<String>,
     /// Whole descriptions
     #[arg(long)]
     pub no_trunc: bool,
@@ -176,10 +184,21 @@ pub struct SearchArgs {
 /// `image load`, `load`
 #[derive(Debug, Args)]
 pub struct LoadArgs {
-    /// Archive to read; standard input by default
+    /// Archive, or directory of an OCI layout, to read; standard input by default
     #[arg(short, long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// Only names and errors
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// `image save`, `save`
+#[derive(Debug, Args)]
+pub struct SaveArgs {
+    /// Names, ids or unambiguous prefixes of ids; a name without a tag means all its tags
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// File to write; standard output by default
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }

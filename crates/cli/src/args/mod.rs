@@ -19,6 +19,6 @@ pub use create::{
 };
 pub use image::{
     BuildArgs, ImageArgs, ImageCommand, ImageListArgs, ImageRemoveArgs, LoadArgs, PullArgs, PushArgs,
-    SearchArgs, TagArgs,
+    SaveArgs, SearchArgs, TagArgs,
 };
 pub use process::{ProcessArgs, SessionArgs};

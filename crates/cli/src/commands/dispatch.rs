@@ -1,8 +1,8 @@
 //! Each command that can be typed, and what carries it out.
 
 use super::{
-    Context, Outcome, attach, container, create, exec, image, inspect, lifecycle, logs, pull, run, stats,
-    system,
+    Context, Outcome, attach, container, create, exec, image, inspect, lifecycle, logs, pull, run, save,
+    stats, system,
 };
 use crate::args::{Command, ContainerCommand, ImageCommand};
 
@@ -42,6 +42,7 @@ pub async fn dispatch(command: Command, context: &mut Context) -> Outcome {
             Image::Tag(args) => image::tag(args, context).await,
             Image::Search(args) => image::search(args, context).await,
             Image::Load(args) => image::load(args, context).await,
+            Image::Save(args) => save::save(args, context).await,
         },
         Command::Run(args) => run::run(&args, context).await,
         Command::Create(args) => {
@@ -70,6 +71,7 @@ pub async fn dispatch(command: Command, context: &mut Context) -> Outcome {
         Command::Rmi(args) => image::remove(args, context).await,
         Command::Tag(args) => image::tag(args, context).await,
         Command::Load(args) => image::load(args, context).await,
+        Command::Save(args) => save::save(args, context).await,
         Command::Search(args) => image::search(args, context).await,
         Command::Health => system::health(context).await,
         Command::Version => system::version(context).await,

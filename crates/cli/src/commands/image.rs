@@ -1,7 +1,7 @@
 //! Image commands other than pull and push.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufWriter, Read, Write};
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -14,12 +14,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, layout};
 use crate::args::{BuildArgs, ImageListArgs, ImageRemoveArgs, LoadArgs, SearchArgs, TagArgs};
 use crate::failure::Failure;
 use crate::render::image::{Columns, id, list as table, results, row_count};
 use crate::render::json_image;
 use crate::request;
+use crate::value::pair;
 
 /// Bytes of an archive in one message, and messages read ahead.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -80,7 +81,8 @@ pub async fn tag(args: TagArgs, context: &mut Context) -> Outcome {
 
 /// `search`
 pub async fn search(args: SearchArgs, context: &mut Context) -> Outcome {
-    let request = SearchImagesRequest { term: args.term, limit: args.limit, auth: None };
+    let filters = pair::filters(&args.filters)?;
+    let request = SearchImagesRequest { term: args.term, limit: args.limit, auth: None, filters };
     let found = context.daemon().await?.images().search_images(request).await?.into_inner().results;
     if context.json() {
         context.print_json(&found.iter().map(json_image::found).collect())?;
@@ -122,20 +124,27 @@ pub async fn build(args: &BuildArgs, context: &mut Context) -> Outcome {
 pub async fn load(args: LoadArgs, context: &mut Context) -> Outcome {
     let what = args.input.clone().unwrap_or_else(|| PathBuf::from("standard input"));
     let failed = |source| Failure::File { what: "cannot read the archive", path: what.clone(), source };
-    let archive: Box<dyn Read + Send> = match &args.input {
-        Some(path) => Box::new(File::open(path).map_err(failed)?),
+    let source = match &args.input {
+        Some(path) if path.is_dir() => {
+            layout::check(path).map_err(failed)?;
+            Source::Layout(path.clone())
+        }
+        Some(path) => Source::Archive(Box::new(File::open(path).map_err(failed)?)),
         None if context.streams.terminal.stdin => {
             let reason = "standard input is a terminal: name an archive with --input, or redirect one";
             return Err(Failure::Usage(reason.to_owned()));
         }
-        None => context.streams.stdin.take().ok_or(Failure::Protocol("standard input is taken"))?,
+        None => {
+            let stdin = context.streams.stdin.take();
+            Source::Archive(stdin.ok_or(Failure::Protocol("standard input is taken"))?)
+        }
     };
     let mut client = context.daemon().await?.images();
     let (chunks, queue) = mpsc::channel(CHUNKS);
     let (finish, mut finished) = oneshot::channel();
     std::thread::spawn(move || {
         // Nobody asks when the daemon refused before the end.
-        let _ = finish.send(send(archive, &chunks));
+        let _ = finish.send(send(source, &chunks));
     });
     let messages = ReceiverStream::new(queue).map(|chunk| LoadImagesRequest { chunk });
     let loaded = client.load_images(messages).await;
@@ -155,7 +164,39 @@ pub async fn load(args: LoadArgs, context: &mut Context) -> Outcome {
     Ok(0)
 }
 
-fn send(mut archive: Box<dyn Read + Send>, chunks: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
+/// What is loaded.
+enum Source {
+    Archive(Box<dyn Read + Send>),
+    /// A directory that is packed on the way.
+    Layout(PathBuf),
+}
+
+/// Sends what is written on as messages.
+struct Chunks<'a>(&'a mpsc::Sender<Bytes>);
+
+impl Write for Chunks<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
+        sent.map(|()| bytes.len()).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn send(source: Source, chunks: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
+    match source {
+        Source::Archive(archive) => send_archive(archive, chunks),
+        Source::Layout(dir) => {
+            let packed = layout::pack(&dir, BufWriter::with_capacity(CHUNK_BYTES, Chunks(chunks)));
+            // The daemon does not take any more, and says why.
+            packed.or_else(|error| if chunks.is_closed() { Ok(()) } else { Err(error) })
+        }
+    }
+}
+
+fn send_archive(mut archive: Box<dyn Read + Send>, chunks: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
         match archive.read(&mut buffer) {

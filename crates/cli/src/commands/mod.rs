@@ -8,11 +8,13 @@ mod dispatch;
 mod exec;
 mod image;
 mod inspect;
+mod layout;
 mod lifecycle;
 mod logs;
 mod program;
 mod pull;
 mod run;
+mod save;
 mod stats;
 mod system;
 

@@ -65,24 +65,63 @@ pub async fn fetch(
     Err(Failure::Protocol("a pull ended without its image"))
 }
 
-/// `push`
+/// `push`: progress on standard error, a line for each tag on standard output.
 pub async fn push(args: &PushArgs, context: &mut Context) -> Outcome {
     use push_image_response::Event;
     let reference = pull_reference(&args.reference, args.tag.as_deref())?;
-    let request = PushImageRequest { reference, auth: None };
+    if args.all_tags && has_tag(&reference) {
+        return Err(Failure::Usage(format!(
+            "`{reference}` has a tag or digest; --all-tags takes a name alone"
+        )));
+    }
+    let request = PushImageRequest { reference, auth: None, all_tags: args.all_tags };
     let mut events = context.daemon().await?.images().push_image(request).await?.into_inner();
     let mut progress = Progress::new(args.quiet, &context.streams);
+    let mut pushed = Vec::new();
     while let Some(PushImageResponse { event }) = events.message().await? {
         match event {
             Some(Event::Status(status)) => progress.status(&status.text, &context.streams)?,
             Some(Event::Layer(layer)) => progress.layer(&layer, &context.streams)?,
-            Some(Event::Pushed(pushed)) => {
-                context.streams.stdout.line(format_args!("Digest: {}", pushed.manifest_digest))?;
-                context.streams.stdout.line(&pushed.reference)?;
-                return Ok(0);
+            Some(Event::Pushed(image)) => {
+                if !context.json() {
+                    context.streams.stdout.line(pushed_line(&image, args.quiet))?;
+                }
+                pushed.push(image);
             }
             None => {}
         }
     }
-    Err(Failure::Protocol("a push ended without its image"))
+    if pushed.is_empty() {
+        return Err(Failure::Protocol("a push ended without its image"));
+    }
+    if context.json() {
+        context.print_json(&pushed.iter().map(pushed_json).collect())?;
+    }
+    Ok(0)
+}
+
+/// Whether a name ends in a tag or a digest.
+fn has_tag(reference: &str) -> bool {
+    let last = reference.rfind('/').map_or(0, |slash| slash + 1);
+    reference[last..].contains([':', '@'])
+}
+
+/// As docker says it: `latest: digest: sha256:… size: 528`.
+fn pushed_line(pushed: &PulledImage, quiet: bool) -> String {
+    let tag = pushed.reference.parse::<ImageRef>().ok().and_then(|name| name.tag().map(str::to_owned));
+    match tag {
+        Some(tag) if !quiet => {
+            format!("{tag}: digest: {} size: {}", pushed.manifest_digest, pushed.manifest_bytes)
+        }
+        _ => pushed.reference.clone(),
+    }
+}
+
+fn pushed_json(pushed: &PulledImage) -> serde_json::Value {
+    serde_json::json!({
+        "id": pushed.id,
+        "reference": pushed.reference,
+        "manifest_digest": pushed.manifest_digest,
+        "manifest_bytes": pushed.manifest_bytes,
+    })
 }

@@ -74,7 +74,7 @@ impl Progress {
 }
 
 fn draw(bar: &ProgressBar, layer: &LayerProgress) {
-    let moving = matches!(layer.state(), State::Downloading | State::Extracting);
+    let moving = matches!(layer.state(), State::Downloading | State::Extracting | State::Pushing);
     let template = match (moving, layer.total_bytes > 0) {
         (true, true) => "{prefix}: {msg:<12} [{bar:40}] {bytes}/{total_bytes}",
         (true, false) => "{prefix}: {msg:<12} {bytes}",
@@ -87,12 +87,22 @@ fn draw(bar: &ProgressBar, layer: &LayerProgress) {
     }
     bar.set_position(layer.current_bytes);
     bar.set_message(words(layer));
-    if matches!(layer.state(), State::Done | State::Exists) && !bar.is_finished() {
+    if is_last(layer.state()) && !bar.is_finished() {
         bar.finish();
     }
 }
 
+fn is_last(state: State) -> bool {
+    matches!(
+        state,
+        State::Done | State::Exists | State::Pushed | State::AtRegistry | State::Mounted | State::Foreign
+    )
+}
+
 fn words(layer: &LayerProgress) -> String {
+    if layer.state() == State::Mounted {
+        return format!("Mounted from {}", layer.message);
+    }
     let words = match layer.state() {
         State::Unspecified => "Working",
         State::Waiting => "Waiting",
@@ -102,6 +112,11 @@ fn words(layer: &LayerProgress) -> String {
         State::Exists => "Already exists",
         State::Done => "Pull complete",
         State::Retrying => "Retrying",
+        State::Pushing => "Pushing",
+        State::Pushed => "Pushed",
+        State::AtRegistry => "Layer already exists",
+        State::Mounted => "Mounted",
+        State::Foreign => "Skipped foreign layer",
     };
     if layer.message.is_empty() { words.to_owned() } else { format!("{words}: {}", layer.message) }
 }
@@ -137,5 +152,7 @@ mod tests {
             "cdcdcdcdcdcd: Waiting\ncdcdcdcdcdcd: Downloading\ncdcdcdcdcdcd: Extracting\n\
              cdcdcdcdcdcd: Pull complete\ncdcdcdcdcdcd: Retrying: 503\n"
         );
+        assert_eq!(words(&layer(State::AtRegistry, "")), "Layer already exists");
+        assert_eq!(words(&layer(State::Mounted, "team/app")), "Mounted from team/app");
     }
 }

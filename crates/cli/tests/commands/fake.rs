@@ -321,6 +321,7 @@ service! {
         type PullImageStream = Answers<PullImageResponse>;
         type PushImageStream = Answers<PushImageResponse>;
         type BuildImageStream = Answers<BuildImageResponse>;
+        type SaveImagesStream = Answers<SaveImagesResponse>;
 
         async fn inspect_image(
             &self,
@@ -362,6 +363,44 @@ service! {
             Ok(Response::new(LoadImagesResponse { images }))
         }
 
+        async fn push_image(
+            &self,
+            request: Request<PushImageRequest>,
+        ) -> Result<Response<Self::PushImageStream>, Status> {
+            use push_image_response::Event;
+            let PushImageRequest { reference, all_tags, .. } = request.into_inner();
+            self.called(format!("push {reference} all={all_tags}"));
+            let pushed = |tag: &str| {
+                Event::Pushed(PulledImage {
+                    reference: format!("docker.io/team/app:{tag}"),
+                    manifest_digest: "sha256:cafe".to_owned(),
+                    manifest_bytes: 528,
+                    ..PulledImage::default()
+                })
+            };
+            let mut events = vec![Event::Status(PullStatus { text: "The push refers".to_owned() }), pushed("1")];
+            events.extend(all_tags.then(|| pushed("2")));
+            let events = events.into_iter().map(|event| Ok(PushImageResponse { event: Some(event) }));
+            Ok(Response::new(Box::pin(futures_util::stream::iter(events))))
+        }
+
+        async fn save_images(
+            &self,
+            request: Request<SaveImagesRequest>,
+        ) -> Result<Response<Self::SaveImagesStream>, Status> {
+            let names = request.into_inner().images;
+            self.called(format!("save {}", names.join(" ")));
+            Self::find(&names[0])?;
+            let chunk = |text: &'static str| Ok(SaveImagesResponse { chunk: bytes::Bytes::from_static(text.as_bytes()) });
+            if names[0] == "slow" {
+                let first = futures_util::stream::iter([chunk("ab")]);
+                return Ok(Response::new(Box::pin(first.chain(futures_util::stream::pending()))));
+            }
+            let broken = names[0] == "broken";
+            let rest = if broken { Err(Status::data_loss("a blob is wrong")) } else { chunk("cd") };
+            Ok(Response::new(Box::pin(futures_util::stream::iter([chunk("ab"), rest]))))
+        }
+
         async fn remove_image(
             &self,
             request: Request<RemoveImageRequest>,
@@ -373,7 +412,6 @@ service! {
     }
     unexpected {
         list_images: ListImagesRequest => ListImagesResponse,
-        push_image: PushImageRequest => Self::PushImageStream,
         build_image: Streaming<BuildImageRequest> => Self::BuildImageStream,
         tag_image: TagImageRequest => TagImageResponse,
         search_images: SearchImagesRequest => SearchImagesResponse,

@@ -6,6 +6,7 @@
 mod fake;
 mod raw;
 mod streams;
+mod transfer;
 
 use std::path::PathBuf;
 use std::process::Stdio;

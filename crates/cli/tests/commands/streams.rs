@@ -64,7 +64,8 @@ async fn closed_streams_are_taken_as_wished() {
 async fn an_archive_that_cannot_be_read_is_told_rather_than_what_the_daemon_makes_of_it() {
     let played = play(Script::default(), "load -i /", "").await;
     assert_eq!(played.code, Some(1), "{played:?}");
-    let expected = "ross: cannot read the archive `/`: Is a directory";
+    let expected =
+        "ross: cannot read the archive `/`: it is a directory and no OCI layout: it has no index.json";
     assert!(played.stderr.starts_with(expected), "{played:?}");
     let played = play(Script::default(), "load", "five!").await;
     assert_eq!((played.code, played.stdout.as_str()), (Some(0), "Loaded image ID: 5 bytes\n"), "{played:?}");

@@ -1,4 +1,5 @@
-//! Messages to the engine's model and back. Pure but for [`pull`] and [`archive`], which carry streams across.
+//! Messages to the engine's model and back. Pure but for those that carry streams across: [`pull`],
+//! [`push`], [`archive`] and [`save`], over [`progress`].
 
 pub mod archive;
 pub mod container;
@@ -8,7 +9,11 @@ pub mod filter;
 pub mod image;
 pub mod logs;
 pub mod network;
+pub mod progress;
 pub mod pull;
+pub mod push;
+pub mod save;
+pub mod search;
 pub mod shape;
 pub mod stats;
 pub mod time;

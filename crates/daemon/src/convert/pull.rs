@@ -1,20 +1,16 @@
-//! A pull as a stream: its events in order, none lost but those overtaken by a newer one of the same step, and its
-//! result last. Dropping the stream cancels the pull.
+//! A pull as a stream: its events in order, and its result last. Dropping the stream cancels the pull.
 
-use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _};
 use ross_api::v1::layer_progress::State;
 use ross_api::v1::pull_image_response::Event;
 use ross_api::v1::{LayerProgress, PullImageResponse, PullStatus, PulledImage, RegistryAuth};
 use ross_image::{Credentials, ImageStore, LayerState, PullEvent, Pulled};
 use ross_types::{ImageRef, Platform};
-use tokio::sync::Notify;
 use tonic::Status;
 
+use super::progress::{Queue, Step, Working, follow};
 use crate::status::of_image;
 
 /// What a client shows to a registry; nothing when it is empty.
@@ -28,35 +24,14 @@ pub fn credentials(auth: RegistryAuth) -> Option<Credentials> {
     Some(Credentials::Basic { username: auth.username, password: auth.password })
 }
 
-/// Events that wait for their reader.
-#[derive(Debug, Default)]
-struct Queue {
-    events: Mutex<VecDeque<Event>>,
-    arrived: Notify,
-}
-
-impl Queue {
-    /// Adds an event; of one layer in one state only the newest is kept, so that the queue stays short.
-    fn push(&self, event: Event) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        match events.iter_mut().rev().find(|queued| overtakes(&event, queued)) {
-            Some(queued) => *queued = event,
-            None => events.push_back(event),
+impl Step for Event {
+    fn layer(&self) -> Option<&LayerProgress> {
+        match self {
+            Self::Layer(layer) => Some(layer),
+            _ => None,
         }
-        drop(events);
-        self.arrived.notify_one();
-    }
-
-    fn pop(&self) -> Option<Event> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
-
-fn overtakes(new: &Event, old: &Event) -> bool {
-    matches!((new, old), (Event::Layer(new), Event::Layer(old)) if new.digest == old.digest && new.state == old.state)
-}
-
-type Pulling = Pin<Box<dyn Future<Output = Result<PulledImage, Status>> + Send>>;
 
 /// Pulls `reference` while the stream is read.
 pub fn pull(
@@ -68,7 +43,7 @@ pub fn pull(
     let queue = Arc::new(Queue::default());
     let sink = Arc::clone(&queue);
     let name = reference.familiar();
-    let pulling: Pulling = Box::pin(async move {
+    let pulling: Working<Event> = Box::pin(async move {
         let progress = Arc::new(move |event| {
             if let Some(event) = message(event, &name) {
                 sink.push(event);
@@ -76,42 +51,10 @@ pub fn pull(
         });
         let pulled = images.pull(&reference, &platform, credentials, progress).await;
         pulled
-            .map(|pulled| result(&pulled, &reference))
+            .map(|pulled| Event::Pulled(result(&pulled, &reference)))
             .map_err(|error| of_image(&error, &reference.familiar()))
     });
-    follow(queue, pulling)
-}
-
-fn follow(
-    queue: Arc<Queue>,
-    pulling: Pulling,
-) -> impl Stream<Item = Result<PullImageResponse, Status>> + Send {
-    enum Next {
-        Pulling(Pulling),
-        Finished(Result<PulledImage, Status>),
-        End,
-    }
-    let answer = |event| Ok(PullImageResponse { event: Some(event) });
-    stream::unfold((queue, Next::Pulling(pulling)), move |(queue, mut next)| async move {
-        loop {
-            if let Some(event) = queue.pop() {
-                return Some((answer(event), (queue, next)));
-            }
-            next = match next {
-                Next::Pulling(mut pulling) => tokio::select! {
-                    result = &mut pulling => Next::Finished(result),
-                    () = queue.arrived.notified() => Next::Pulling(pulling),
-                },
-                Next::Finished(result) => {
-                    return Some((
-                        result.and_then(|pulled| answer(Event::Pulled(pulled))),
-                        (queue, Next::End),
-                    ));
-                }
-                Next::End => return None,
-            };
-        }
-    })
+    follow(queue, pulling).map(|event| event.map(|event| PullImageResponse { event: Some(event) }))
 }
 
 fn message(event: PullEvent, name: &str) -> Option<Event> {
@@ -147,12 +90,12 @@ fn result(pulled: &Pulled, reference: &ImageRef) -> PulledImage {
         reference: reference.to_string(),
         manifest_digest: pulled.digest.to_string(),
         updated: pulled.updated,
+        manifest_bytes: 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt as _;
     use ross_types::Digest;
 
     use super::*;
@@ -179,17 +122,16 @@ mod tests {
     async fn the_result_comes_last_and_once() {
         let queue = Arc::new(Queue::default());
         let late = Arc::clone(&queue);
-        let pulling: Pulling = Box::pin(async move {
+        let pulling: Working<Event> = Box::pin(async move {
             late.push(layer(LayerState::Waiting));
             tokio::task::yield_now().await;
             late.push(layer(LayerState::Done));
-            Ok(PulledImage { updated: true, ..PulledImage::default() })
+            Ok(Event::Pulled(PulledImage { updated: true, ..PulledImage::default() }))
         });
-        let events: Vec<_> =
-            follow(queue, pulling).map(|event| event.unwrap().event.unwrap()).collect().await;
+        let events: Vec<_> = follow(queue, pulling).map(|event| event.unwrap()).collect().await;
         assert_eq!(events.len(), 3);
         assert!(matches!(&events[2], Event::Pulled(pulled) if pulled.updated));
-        let failing: Pulling = Box::pin(async { Err(Status::not_found("x")) });
+        let failing: Working<Event> = Box::pin(async { Err(Status::not_found("x")) });
         let events: Vec<_> = follow(Arc::default(), failing).collect().await;
         assert!(events.len() == 1 && events[0].is_err());
     }

@@ -15,6 +15,8 @@ use super::streams::InputTask;
 use crate::convert;
 use crate::convert::archive::Archive;
 use crate::convert::pull::pull;
+use crate::convert::push::push;
+use crate::convert::search::SearchFilters;
 use crate::peer::log_change;
 use crate::status::{internal, invalid, of_engine, of_image, unimplemented};
 use crate::stop::{Answers, Stop};
@@ -67,6 +69,7 @@ impl ImageService for Images {
     type PullImageStream = Answers<PullImageResponse>;
     type PushImageStream = Answers<PushImageResponse>;
     type BuildImageStream = Answers<BuildImageResponse>;
+    type SaveImagesStream = Answers<SaveImagesResponse>;
 
     async fn list_images(
         &self,
@@ -115,9 +118,19 @@ impl ImageService for Images {
 
     async fn push_image(
         &self,
-        _: Request<PushImageRequest>,
+        request: Request<PushImageRequest>,
     ) -> Result<Response<Self::PushImageStream>, Status> {
-        Err(unimplemented("pushing an image", "push it with another tool, such as skopeo"))
+        log_change(&request, "PushImage", &request.get_ref().reference);
+        let request = request.into_inner();
+        let reference = reference("reference", &request.reference)?;
+        let references = if request.all_tags {
+            self.on_disk(&request.reference, move |images| images.tags(&reference)).await?
+        } else {
+            vec![reference]
+        };
+        let credentials = request.auth.and_then(convert::pull::credentials);
+        let push = push(self.engine.images().clone(), references, credentials);
+        Ok(Response::new(self.stop.cut(push)))
     }
 
     async fn build_image(
@@ -191,8 +204,27 @@ impl ImageService for Images {
 
     async fn search_images(
         &self,
-        _: Request<SearchImagesRequest>,
+        request: Request<SearchImagesRequest>,
     ) -> Result<Response<SearchImagesResponse>, Status> {
-        Err(unimplemented("searching a registry", "look on the registry's own pages"))
+        let request = request.into_inner();
+        let limit = convert::search::limit(request.limit)?;
+        let filters = SearchFilters::parse(&request.filters)?;
+        let credentials = request.auth.and_then(convert::pull::credentials);
+        let found = self.engine.images().search(&request.term, limit, credentials).await;
+        let found = found.map_err(|error| of_image(&error, &request.term))?;
+        Ok(Response::new(SearchImagesResponse { results: filters.results(found) }))
+    }
+
+    async fn save_images(
+        &self,
+        request: Request<SaveImagesRequest>,
+    ) -> Result<Response<Self::SaveImagesStream>, Status> {
+        let names = request.into_inner().images;
+        if names.is_empty() {
+            return Err(invalid("images", "name at least one"));
+        }
+        let object = names.join(" ");
+        let saving = self.engine.images().save(names).await.map_err(|error| of_image(&error, &object))?;
+        Ok(Response::new(self.stop.cut(convert::save::archive(saving))))
     }
 }

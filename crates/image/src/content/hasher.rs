@@ -1,5 +1,7 @@
 //! Hashing bytes as they pass by.
 
+use std::io::{self, Read};
+
 use ross_types::{Digest, DigestAlgorithm};
 use sha2::{Digest as _, Sha256, Sha512};
 
@@ -29,6 +31,20 @@ impl Hasher {
         match self {
             Self::Sha256(hash) => Digest::sha256(hash.finalize().into()),
             Self::Sha512(hash) => Digest::sha512(hash.finalize().into()),
+        }
+    }
+
+    /// The digest of all that `reader` has.
+    pub(crate) fn digest_of(algorithm: DigestAlgorithm, mut reader: impl Read) -> io::Result<Digest> {
+        let mut hasher = Self::new(algorithm);
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(hasher.finish()),
+                Ok(length) => hasher.update(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -16,6 +16,12 @@ pub enum ArchiveError {
     /// It has neither an index nor a manifest.
     #[error("it is neither an OCI layout (index.json) nor a docker archive (manifest.json)")]
     NoImages,
+    /// It is of the first form that docker had.
+    #[error(
+        "it is of the form docker had before version 1.10 (repositories without manifest.json); load and save it with a \
+         docker that is older than 28"
+    )]
+    Version1,
     /// A member is named that is not there.
     #[error("member `{}`: named in the archive and not in it", printable(.0))]
     Missing(String),
@@ -55,6 +61,7 @@ impl ArchiveError {
         match self {
             Self::Read(_) | Self::Missing(_) | Self::Malformed { .. } => ErrorKind::DataLoss,
             Self::NoImages | Self::Name(_) => ErrorKind::InvalidArgument,
+            Self::Version1 => ErrorKind::Unimplemented,
             Self::TooLarge { .. } | Self::Limit { .. } => ErrorKind::ResourceExhausted,
         }
     }

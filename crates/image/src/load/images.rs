@@ -17,7 +17,7 @@ use crate::manifest::{
     self, Descriptor, Document, Entry, ImageConfig, MAX_CONFIG_SIZE, MAX_INDEX_DEPTH, MAX_MANIFEST_SIZE,
     Manifest, ManifestError, OCI_MANIFEST, choose,
 };
-use crate::pull::Resolved;
+use crate::pull::{Packing, Resolved};
 
 /// An image of an archive; its layers are in the blob store already.
 pub(super) struct Found {
@@ -53,14 +53,37 @@ pub(super) fn images(members: &Members, blobs: &BlobStore) -> Result<Vec<Found>,
         if let Document::Index(entries) = manifest::parse(&bytes, None)?
             && !entries.is_empty()
         {
-            return entries
-                .iter()
-                .map(|entry| of_layout(members, blobs, entry, docker.as_deref().unwrap_or_default()))
-                .collect();
+            let docker = docker.as_deref().unwrap_or_default();
+            return of_entries(members, blobs, &entries, docker);
         }
     }
-    let docker = docker.filter(|images| !images.is_empty()).ok_or(ArchiveError::NoImages)?;
+    let Some(docker) = docker.filter(|images| !images.is_empty()) else {
+        let old = members.has("repositories");
+        return Err(if old { ArchiveError::Version1 } else { ArchiveError::NoImages }.into());
+    };
     docker.iter().map(|image| of_docker(members, blobs, image)).collect()
+}
+
+/// The images of an index. One that has several names is in it several times.
+fn of_entries(
+    members: &Members,
+    blobs: &BlobStore,
+    entries: &[Entry],
+    docker: &[DockerImage],
+) -> Result<Vec<Found>, Error> {
+    let mut images: Vec<Found> = Vec::new();
+    for entry in entries {
+        let found = of_layout(members, blobs, entry, docker)?;
+        match images.iter_mut().find(|known| known.resolved.digest == found.resolved.digest) {
+            Some(known) => {
+                known.names.extend(found.names);
+                known.names.sort();
+                known.names.dedup();
+            }
+            None => images.push(found),
+        }
+    }
+    Ok(images)
 }
 
 fn names<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<Vec<ImageRef>, ArchiveError> {
@@ -142,9 +165,15 @@ fn of_docker(members: &Members, blobs: &BlobStore, image: &DockerImage) -> Resul
     let config = ImageConfig::parse(&raw_config)?;
     let mut layers = Vec::new();
     for name in image.layers.iter().flatten() {
-        let (digest, size) = members.identity(name)?;
+        let (digest, size, packing) = members.identity(name)?;
         members.publish(blobs, name, &digest)?;
-        let media_type = "application/vnd.oci.image.layer.v1.tar".to_owned();
+        // Seen from the content: the manifest is pushed as it is made here, and others go by its labels.
+        let media_type = match packing {
+            Packing::Plain => "application/vnd.oci.image.layer.v1.tar",
+            Packing::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Packing::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        };
+        let media_type = media_type.to_owned();
         layers.push(Descriptor { media_type, digest, size });
     }
     let manifest = Manifest {

@@ -16,13 +16,16 @@ use super::ArchiveError;
 use crate::content::{BlobStore, ContentError, Hasher};
 use crate::error::Error;
 use crate::layer::{Archive, ArchiveFlaw, Kind, Member};
-use crate::pull::{Proportionate, unpacked};
+use crate::pull::{Packing, Proportionate, unpacked};
 
 /// More members than this are no images.
 const MAX_MEMBERS: u64 = 100_000;
 
 /// Bytes of all names and link targets, which are kept in memory.
 const MAX_NAMES: usize = 32 << 20;
+
+/// So many first bytes of a member tell how it is packed.
+const HEAD: usize = 4;
 
 /// Links to links to links.
 const MAX_LINKS: usize = 8;
@@ -33,6 +36,7 @@ struct Staged {
     path: PathBuf,
     digest: Digest,
     size: u64,
+    packing: Packing,
 }
 
 impl Drop for Staged {
@@ -195,9 +199,9 @@ impl Members {
         Ok(fs::read(&staged.path).map_err(ContentError::file("read", &staged.path))?)
     }
 
-    /// A member's digest and size.
-    pub(super) fn identity(&self, name: &str) -> Result<(Digest, u64), ArchiveError> {
-        self.get(name).map(|staged| (staged.digest.clone(), staged.size))
+    /// A member's digest, its size, and how it is packed.
+    pub(super) fn identity(&self, name: &str) -> Result<(Digest, u64, Packing), ArchiveError> {
+        self.get(name).map(|staged| (staged.digest.clone(), staged.size, staged.packing))
     }
 
     /// Makes a member's content a blob, whose digest has to be `digest`.
@@ -229,8 +233,10 @@ fn stage<R: BufRead>(
         if name.starts_with("blobs/sha512/") { DigestAlgorithm::Sha512 } else { DigestAlgorithm::Sha256 };
     let (path, mut file) = blobs.temporary()?;
     // From here on the value takes the file with it.
-    let mut staged = Staged { path, digest: Hasher::digest(algorithm, b""), size: 0 };
+    let mut staged =
+        Staged { path, digest: Hasher::digest(algorithm, b""), size: 0, packing: Packing::Plain };
     let mut hasher = Hasher::new(algorithm);
+    let mut head: Vec<u8> = Vec::new();
     loop {
         let data = archive.data().map_err(flawed)?;
         if data.is_empty() {
@@ -240,11 +246,13 @@ fn stage<R: BufRead>(
         if staged.size > left {
             return Err(ArchiveError::Limit { limit, of: "bytes" }.into());
         }
+        head.extend(data.iter().take(HEAD - head.len()));
         hasher.update(data);
         file.write_all(data).map_err(ContentError::file("write", &staged.path))?;
         let read = data.len();
         archive.consume(read);
     }
+    staged.packing = Packing::of(&head);
     staged.digest = hasher.finish();
     Ok(staged)
 }
@@ -309,8 +317,11 @@ mod tests {
             assert!(!members.has(name), "{name}");
         }
         assert!(members.content("c", 3).is_err());
-        let (digest, size) = members.identity("c").unwrap();
-        assert_eq!((size, &digest), (7, &Hasher::digest(DigestAlgorithm::Sha256, b"content")));
+        let (digest, size, packing) = members.identity("c").unwrap();
+        assert_eq!(
+            (size, packing, &digest),
+            (7, Packing::Plain, &Hasher::digest(DigestAlgorithm::Sha256, b"content"))
+        );
         members.publish(&blobs, "c", &digest).unwrap();
         assert!(members.publish(&blobs, "abs", &digest).is_err());
         drop(members);

@@ -3,6 +3,7 @@
 //! Invariants: no lock of another thread is waited for on an async worker; every byte taken from a registry is bounded
 //! and hashed; what a failed or abandoned pull leaves is in staging. Two pulls of one layer make it once.
 
+mod again;
 mod assemble;
 mod layer;
 mod pipeline;
@@ -10,6 +11,7 @@ mod request;
 mod resolve;
 mod stream;
 
+pub(crate) use again::bring_back;
 pub(crate) use assemble::{Order, Resolved, assemble};
 pub(crate) use request::pull;
-pub(crate) use stream::{Proportionate, unpacked};
+pub(crate) use stream::{Packing, Proportionate, unpacked};

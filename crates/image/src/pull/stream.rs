@@ -104,7 +104,7 @@ pub(crate) enum Packing {
 
 impl Packing {
     /// Seen from the first bytes, as docker and containerd do: labels on layers are wrong too often.
-    fn of(head: &[u8]) -> Self {
+    pub(crate) fn of(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, ..] => Self::Gzip,
             // A skippable frame (zstd:chunked begins with one) is 0x184d2a50 to 5f.

@@ -71,7 +71,7 @@ pub(super) enum TokenRequest {
     Post { url: Url, form: String },
 }
 
-/// The request that gets a token for `scope`.
+/// The request that gets a token for `scope`, which is several with spaces between them.
 pub(super) fn token_request(
     realm: &Url,
     service: Option<&str>,
@@ -97,7 +97,9 @@ pub(super) fn token_request(
     if let Some(service) = service {
         pairs.append_pair("service", service);
     }
-    pairs.append_pair("scope", scope);
+    for scope in scope.split(' ') {
+        pairs.append_pair("scope", scope);
+    }
     let authorization = match credentials {
         Some(Credentials::Basic { username, password }) => {
             pairs.append_pair("account", username);

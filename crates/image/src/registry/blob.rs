@@ -12,7 +12,7 @@ use super::client::{self, Request};
 use super::{RegistryError, Repository};
 
 /// So many new bytes make the failures before them forgotten: the connection works, if badly.
-const PROGRESS: u64 = 4 * 1024 * 1024;
+pub(super) const PROGRESS: u64 = 4 * 1024 * 1024;
 
 /// The bytes of one blob from some offset on. After a failure that may pass it goes on where it was.
 ///

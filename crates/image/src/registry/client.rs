@@ -9,6 +9,7 @@ use ross_types::ErrorKind;
 use serde::Deserialize;
 
 use super::endpoint::{is_loopback, may_follow, same_origin};
+use super::payload::{self, Payload};
 use super::{RegistryConfig, RegistryError};
 use crate::manifest::printable;
 
@@ -34,12 +35,16 @@ pub(super) struct Request {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    pub(super) body: Option<String>,
+    pub(super) body: Option<Payload>,
 }
 
 impl Request {
+    pub(super) fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: None }
+    }
+
     pub(super) fn get(url: Url) -> Self {
-        Self { method: Method::GET, url, headers: HeaderMap::new(), body: None }
+        Self::new(Method::GET, url)
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -107,17 +112,13 @@ impl HttpClient {
                 builder = builder.header(reqwest::header::AUTHORIZATION, value);
             }
             if let Some(body) = &request.body {
-                builder = builder.body(body.clone());
+                builder = body.attach(builder);
             }
-            let sent = tokio::time::timeout(
-                self.config.connect_timeout + self.config.response_timeout,
-                builder.send(),
-            );
-            let response = match sent.await {
-                Ok(sent) => sent.map_err(|error| RegistryError::of_transport(object, error))?,
-                Err(_) => return Err(no_answer(object)),
+            let response = match payload::answer(&self.config, request.body.as_ref(), builder.send()).await {
+                Some(sent) => sent.map_err(|error| RegistryError::of_transport(object, error))?,
+                None => return Err(no_answer(object)),
             };
-            if !is_redirect(response.status()) || request.method != Method::GET {
+            if !is_redirect(&request.method, response.status()) {
                 return Ok(Answer { response, from_origin });
             }
             let lasting = |text: String| RegistryError::lasting(object, ErrorKind::Unavailable, text);
@@ -148,8 +149,13 @@ pub(super) fn no_answer(object: &str) -> RegistryError {
     RegistryError::passing(object, ErrorKind::DeadlineExceeded, "the registry does not answer in time")
 }
 
-fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+/// Whether the same request is to be made elsewhere: one with a body only where it keeps its method (RFC 9110 §15.4).
+fn is_redirect(method: &Method, status: StatusCode) -> bool {
+    match status.as_u16() {
+        301..=303 => matches!(*method, Method::GET | Method::HEAD),
+        307 | 308 => true,
+        _ => false,
+    }
 }
 
 fn random_fraction() -> f64 {

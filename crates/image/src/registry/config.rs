@@ -25,6 +25,10 @@ pub struct RegistryConfig {
     pub stall_bytes: u64,
     /// Layers of one pull that are fetched at the same time.
     pub parallel_layers: usize,
+    /// Blobs of one push that are sent at the same time.
+    pub parallel_uploads: usize,
+    /// A larger blob is sent in chunks of so many bytes.
+    pub upload_chunk: u64,
 }
 
 impl Default for RegistryConfig {
@@ -39,6 +43,8 @@ impl Default for RegistryConfig {
             stall_window: Duration::from_secs(30),
             stall_bytes: 8 * 1024,
             parallel_layers: 3,
+            parallel_uploads: 5,
+            upload_chunk: 64 * 1024 * 1024,
         }
     }
 }

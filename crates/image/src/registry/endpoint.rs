@@ -18,6 +18,11 @@ pub(super) fn base_url(registry: &str, config: &RegistryConfig) -> Option<Url> {
     Url::parse(&format!("http://{host}/")).ok()
 }
 
+/// The base address of what can be searched at `registry`: docker's hub has a host of its own for that.
+pub(super) fn search_url(registry: &str, config: &RegistryConfig) -> Option<Url> {
+    base_url(if registry == "docker.io" { "index.docker.io" } else { registry }, config)
+}
+
 fn address(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -102,6 +107,9 @@ mod tests {
         check("plain.example:5000", "http://plain.example:5000/");
         check("plain.example", "https://plain.example/");
         check("10.0.0.1:5000", "https://10.0.0.1:5000/");
+        let search = |registry: &str| search_url(registry, &config).unwrap().to_string();
+        assert_eq!(search("docker.io"), "https://index.docker.io/");
+        assert_eq!(search("localhost:5000"), "http://localhost:5000/");
     }
 
     #[test]

@@ -49,6 +49,17 @@ impl RegistryError {
         Self { passing, source: Some(Box::new(error)), ..Self::lasting(object, kind, text) }
     }
 
+    /// The same failure, with what to do about it.
+    pub(crate) fn advise(mut self, advice: &str) -> Self {
+        self.text = format!("{}; {advice}", self.text);
+        self
+    }
+
+    /// The same failure, as one that may pass.
+    pub(crate) fn that_passes(self) -> Self {
+        Self { passing: true, ..self }
+    }
+
     pub(crate) fn is_passing(&self) -> bool {
         self.passing
     }

@@ -27,6 +27,21 @@ impl Registries {
         Repository::new(self.http.clone(), reference, credentials).map(Arc::new)
     }
 
+    /// The repository of `reference`, to push to; blobs may be mounted from `others` on the same registry.
+    pub(crate) fn repository_for_push(
+        &self,
+        reference: &ImageRef,
+        credentials: Option<Credentials>,
+        others: &[String],
+    ) -> Result<Arc<Repository>, RegistryError> {
+        let repository = Repository::new(self.http.clone(), reference, credentials)?;
+        Ok(Arc::new(repository.for_push(others)))
+    }
+
+    pub(super) fn http(&self) -> Arc<HttpClient> {
+        self.http.clone()
+    }
+
     pub(crate) fn config(&self) -> &RegistryConfig {
         &self.http.config
     }

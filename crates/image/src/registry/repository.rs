@@ -9,6 +9,7 @@ use ross_types::{Digest, DigestAlgorithm, ErrorKind, ImageRef};
 use super::auth::{self, Challenge, TokenAnswer, TokenRequest};
 use super::client::{self, HttpClient, Request};
 use super::endpoint;
+use super::payload::Payload;
 use super::{Credentials, RegistryError};
 use crate::content::Hasher;
 use crate::manifest::{self, MAX_MANIFEST_SIZE};
@@ -26,6 +27,9 @@ pub(crate) struct Repository {
     path: String,
     credentials: Option<Credentials>,
     authorization: Mutex<Option<HeaderValue>>,
+    registry: String,
+    /// What a token is asked for, with spaces between several.
+    scope: String,
 }
 
 /// A manifest or index as it came.
@@ -51,7 +55,49 @@ impl Repository {
             _ => None,
         };
         let authorization = Mutex::new(authorization);
-        Ok(Self { http, base, name, path: reference.repository().to_owned(), credentials, authorization })
+        let path = reference.repository().to_owned();
+        let scope = format!("repository:{path}:pull");
+        let registry = reference.registry().to_owned();
+        Ok(Self { http, base, name, path, credentials, authorization, registry, scope })
+    }
+
+    /// All of the registry at `base`, to ask for what a token for `scope` opens.
+    pub(super) fn whole(
+        http: Arc<HttpClient>,
+        registry: &str,
+        base: Url,
+        scope: &str,
+        credentials: Option<Credentials>,
+    ) -> Self {
+        Self {
+            http,
+            base,
+            name: registry.to_owned(),
+            path: String::new(),
+            credentials,
+            authorization: Mutex::new(None),
+            registry: registry.to_owned(),
+            scope: scope.to_owned(),
+        }
+    }
+
+    /// The same repository, to push to as well, and blobs may be mounted from `others` on the same registry.
+    pub(super) fn for_push(mut self, others: &[String]) -> Self {
+        self.scope = format!("repository:{}:pull,push", self.path);
+        for other in others {
+            self.scope.push_str(&format!(" repository:{other}:pull"));
+        }
+        self
+    }
+
+    /// What to do about a registry that wants somebody else.
+    pub(super) fn login_advice(&self) -> String {
+        let registry = if self.registry == "docker.io" { "" } else { &format!(" {}", self.registry) };
+        format!("log in as a user who may do that: ross login{registry}")
+    }
+
+    pub(super) fn base(&self) -> &Url {
+        &self.base
     }
 
     /// What is asked for, for people.
@@ -126,7 +172,7 @@ impl Repository {
         Ok(FetchedManifest { bytes, digest, content_type })
     }
 
-    async fn read_bounded(
+    pub(super) async fn read_bounded(
         &self,
         object: &str,
         mut response: Response,
@@ -173,10 +219,12 @@ impl Repository {
 
     /// Sends a request, and answers the registry's challenge when it has one. Any final status is an answer.
     pub(super) async fn send(&self, object: &str, request: &Request) -> Result<Response, RegistryError> {
-        let authorization = self.authorization();
+        // An upload may be sent elsewhere by the registry; who is asked there gets nothing to know this user by.
+        let own = endpoint::same_origin(&self.base, &request.url);
+        let authorization = self.authorization().filter(|_| own);
         let answer = self.http.exchange(object, request, authorization.as_ref()).await?;
         let challenge = match answer.response.status() {
-            StatusCode::UNAUTHORIZED if answer.from_origin => Challenge::of(answer.response.headers()),
+            StatusCode::UNAUTHORIZED if answer.from_origin && own => Challenge::of(answer.response.headers()),
             _ => None,
         };
         let Some(challenge) = challenge else { return Ok(answer.response) };
@@ -199,16 +247,15 @@ impl Repository {
                 Ok(auth::basic(username, password))
             }
             (Challenge::Basic, _) => Ok(None),
-            (Challenge::Bearer { realm, service, scope }, credentials) => {
+            (Challenge::Bearer { realm, service, .. }, credentials) => {
                 let lasting = |text: String| RegistryError::lasting(object, ErrorKind::Unauthenticated, text);
                 let realm = Url::parse(realm)
                     .map_err(|_| lasting("the registry names no valid token service".into()))?;
                 endpoint::may_authenticate(&self.base, &realm)
                     .map_err(|why| lasting(format!("the registry sends its clients for tokens {why}")))?;
                 // Never more than is needed, whatever the registry proposes.
-                let own = format!("repository:{}:pull", self.path);
-                let scope = scope.as_deref().filter(|scope| *scope == own).unwrap_or(&own);
-                let request = auth::token_request(&realm, service.as_deref(), scope, credentials.as_ref());
+                let request =
+                    auth::token_request(&realm, service.as_deref(), &self.scope, credentials.as_ref());
                 self.fetch_token(object, request).await.map(Some)
             }
         }
@@ -220,7 +267,10 @@ impl Repository {
             TokenRequest::Post { url, form } => {
                 let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
                 let headers = HeaderMap::from_iter([(CONTENT_TYPE, form_type)]);
-                (Request { method: Method::POST, url, headers, body: Some(form) }, None)
+                (
+                    Request { method: Method::POST, url, headers, body: Some(Payload::Bytes(form.into())) },
+                    None,
+                )
             }
         };
         let answer = self.http.exchange(object, &request, authorization.as_ref()).await?;

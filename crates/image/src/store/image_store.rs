@@ -8,11 +8,12 @@ use ross_types::{Digest, ImageRef, Platform};
 
 use super::{Inner, Lease, Wants, names, remove};
 use crate::error::Error;
-use crate::image::{Image, ImageUse, Loaded, Pulled, Removed};
+use crate::image::{Image, ImageUse, Loaded, Pulled, Pushed, Removed};
 use crate::manifest::{ImageConfig, MAX_CONFIG_SIZE};
-use crate::progress::ProgressSink;
+use crate::progress::{ProgressSink, PushSink};
 use crate::record::{ImageRecord, ImageRecords};
-use crate::registry::{Credentials, RegistryConfig};
+use crate::registry::{Credentials, MAX_RESULTS, RegistryConfig, SearchResult, Term};
+use crate::save::Saving;
 use crate::snapshot::Snapshots;
 
 /// Where a store keeps its data, and what it needs from its owner.
@@ -64,6 +65,54 @@ impl ImageStore {
     ) -> Result<Pulled, Error> {
         let pulled = crate::pull::pull(&self.inner, reference, platform, credentials, progress).await;
         pulled.map_err(|source| Error::Pull { reference: reference.familiar(), source: Box::new(source) })
+    }
+
+    /// Sends the image that `reference` leads to here to the registry it names. Dropping the future stops the work;
+    /// what the registry has of it by then stays there.
+    ///
+    /// # Errors
+    /// [`Error::Push`]; the reference at the registry is as it was.
+    pub async fn push(
+        &self,
+        reference: &ImageRef,
+        credentials: Option<Credentials>,
+        progress: PushSink,
+    ) -> Result<Pushed, Error> {
+        let pushed = crate::push::push(&self.inner, reference, credentials, progress).await;
+        pushed.map_err(|source| Error::Push { reference: reference.familiar(), source: Box::new(source) })
+    }
+
+    /// The references of all images that have a tag of this repository, in order. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub fn tags(&self, repository: &ImageRef) -> Result<Vec<ImageRef>, Error> {
+        crate::push::tags_of(&self.inner.config.records.images()?, repository)
+    }
+
+    /// Makes the images that `names` mean ready to be written to an archive: names, where one without a tag means all
+    /// tags of its repository, and ids.
+    ///
+    /// # Errors
+    /// [`Error::Save`], when one of them is not here or lacks a blob that cannot be fetched.
+    pub async fn save(&self, names: Vec<String>) -> Result<Saving, Error> {
+        crate::save::prepare(&self.inner, names).await.map_err(|source| Error::Save(Box::new(source)))
+    }
+
+    /// Looks for images at a registry: `term` at docker's hub, `registry/term` elsewhere. Up to `limit` results,
+    /// no more than 100.
+    ///
+    /// # Errors
+    /// [`Error::InvalidTerm`], or [`Error::Registry`], which says so when the registry cannot be searched.
+    pub async fn search(
+        &self,
+        term: &str,
+        limit: usize,
+        credentials: Option<Credentials>,
+    ) -> Result<Vec<SearchResult>, Error> {
+        let parsed =
+            Term::parse(term).map_err(|reason| Error::InvalidTerm { term: term.to_owned(), reason })?;
+        Ok(self.inner.registries.search(&parsed, limit.min(MAX_RESULTS), credentials).await?)
     }
 
     /// Reads images from an archive: an OCI layout or a docker archive, plain or compressed by gzip or zstd. Images

@@ -382,7 +382,7 @@ async fn an_identity_token_is_posted() {
     let realm = format!("http://{}/token", registry.address);
     registry.hook(move |request| match (request.method.as_str(), request.header("authorization")) {
         ("POST", _) => {
-            let good = request.path == "/token" && request.body.contains("refresh_token=mine%21");
+            let good = request.path == "/token" && request.text().contains("refresh_token=mine%21");
             Some(if good { Reply::ok(r#"{"access_token":"t"}"#) } else { Reply::status(401) })
         }
         (_, Some("Bearer t")) => None,

@@ -1,12 +1,15 @@
 //! Against Debian's docker-registry, where it is installed.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::fixture::{Layer, OCI_MANIFEST, Packing, TestImage, TestStore, noise, sha256};
+use ross_image::{PushState, RegistryConfig};
+
+use crate::fixture::{Layer, OCI_MANIFEST, Packing, TestImage, TestStore, noise, patient, sha256};
+use crate::push::push_as;
 
 const PROGRAM: &str = "/usr/bin/docker-registry";
 
@@ -67,7 +70,7 @@ fn push(address: &str, image: &TestImage) {
 }
 
 #[tokio::test]
-async fn pulls_from_docker_registry() {
+async fn pulls_from_docker_registry_and_pushes_to_it() {
     assert!(Path::new(PROGRAM).exists(), "needs {PROGRAM}: install the package docker-registry");
     let dir = tempfile::tempdir().unwrap();
     // A free port: the registry cannot choose one and say which.
@@ -104,4 +107,26 @@ async fn pulls_from_docker_registry() {
         assert_eq!(test.read(&pulled.image, seed, "etc/f"), noise(seed as u64, 2_000_000));
     }
     assert_eq!(test.files("ingest"), Vec::<String>::new());
+
+    let name = format!("{address}/other/app:v2");
+    test.store.tag(&pulled.image, &name.parse().unwrap()).unwrap();
+    let (pushed, events) = push_as(&test, &name, None).await;
+    assert_eq!(pushed.unwrap().digest, image.digest());
+    let mounted = PushState::Mounted("test/app".into());
+    assert_eq!(events.iter().filter(|event| event.state == mounted).count(), 5);
+    assert_eq!(test.pull(&name).await.unwrap().digest, image.digest());
+
+    // From a store that does not know where the image came from: whole, and in chunks.
+    let mut archive = Vec::new();
+    test.store.save(vec![name]).await.unwrap().write(&mut archive).unwrap();
+    for (repository, upload_chunk) in [("third/app", 64 << 20), ("fourth/app", 700_000)] {
+        let other = TestStore::open_with(RegistryConfig { upload_chunk, ..patient() }).await;
+        let loaded = other.store.load(Cursor::new(archive.clone()), other.sink()).await.unwrap();
+        let name = format!("{address}/{repository}:v3");
+        other.store.tag(&loaded[0].image, &name.parse().unwrap()).unwrap();
+        let (pushed, events) = push_as(&other, &name, None).await;
+        assert_eq!(pushed.unwrap().digest, image.digest());
+        assert_eq!(events.iter().filter(|event| event.state == PushState::Pushed).count(), 5);
+        assert_eq!(test.pull(&name).await.unwrap().digest, image.digest());
+    }
 }

@@ -14,12 +14,19 @@ pub struct Request {
     pub method: String,
     pub path: String,
     pub headers: HashMap<String, String>,
-    pub body: String,
+    pub body: Vec<u8>,
+    /// The connection is cut before the end of the body: no answer arrives.
+    pub cut: bool,
 }
 
 impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
+    }
+
+    /// Its body, as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
     }
 
     fn range_start(&self) -> Option<usize> {
@@ -72,11 +79,15 @@ impl Reply {
 
 type Hook = Box<dyn FnMut(&Request) -> Option<Reply> + Send>;
 
+/// Of a request whose body is still to come, how many bytes of it are taken before the connection is cut.
+type Cutter = Box<dyn FnMut(&Request) -> Option<usize> + Send>;
+
 #[derive(Default)]
 struct State {
     blobs: Mutex<HashMap<String, Vec<u8>>>,
     manifests: Mutex<HashMap<String, (String, Vec<u8>)>>,
     hook: Mutex<Option<Hook>>,
+    cutter: Mutex<Option<Cutter>>,
     requests: Mutex<Vec<Request>>,
 }
 
@@ -143,7 +154,13 @@ impl Registry {
         *self.state.hook.lock().unwrap() = Some(Box::new(hook));
     }
 
+    /// Cuts connections while a request comes in.
+    pub fn cut(&self, cutter: impl FnMut(&Request) -> Option<usize> + Send + 'static) {
+        *self.state.cutter.lock().unwrap() = Some(Box::new(cutter));
+    }
+
     pub fn unhook(&self) {
+        *self.state.cutter.lock().unwrap() = None;
         *self.state.hook.lock().unwrap() = None;
     }
 
@@ -188,19 +205,19 @@ fn honest(state: &State, request: &Request) -> Reply {
 fn serve(state: &State, mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut pending = Vec::new();
-    while let Some(request) = read_request(&mut stream, &mut pending)? {
+    while let Some(request) = read_request(state, &mut stream, &mut pending)? {
         state.requests.lock().unwrap().push(request.clone());
         let hooked = state.hook.lock().unwrap().as_mut().and_then(|hook| hook(&request));
         let reply = hooked.unwrap_or_else(|| honest(state, &request));
-        if !send(&mut stream, &reply)? {
+        if request.cut || !send(&mut stream, &request, &reply)? {
             return Ok(());
         }
     }
     Ok(())
 }
 
-fn read_request(stream: &mut TcpStream, pending: &mut Vec<u8>) -> io::Result<Option<Request>> {
-    let mut buffer = [0; 4096];
+fn read_request(state: &State, stream: &mut TcpStream, pending: &mut Vec<u8>) -> io::Result<Option<Request>> {
+    let mut buffer = [0; 65536];
     let end = loop {
         if let Some(end) = pending.windows(4).position(|window| window == b"\r\n\r\n") {
             break end;
@@ -222,17 +239,27 @@ fn read_request(stream: &mut TcpStream, pending: &mut Vec<u8>) -> io::Result<Opt
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
     let length: usize = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut request = Request { method, path, headers, body: Vec::new(), cut: false };
+    let taken = state.cutter.lock().unwrap().as_mut().and_then(|cutter| cutter(&request));
+    let length = match taken {
+        Some(taken) => taken.min(length),
+        None => length,
+    };
+    request.cut = taken.is_some();
     while pending.len() < length {
         let read = stream.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(None);
+        }
         pending.extend_from_slice(&buffer[..read]);
     }
-    let body = String::from_utf8_lossy(&pending[..length]).into_owned();
+    request.body = pending[..length].to_vec();
     pending.drain(..length);
-    Ok(Some(Request { method, path, headers, body }))
+    Ok(Some(request))
 }
 
 /// Says whether the connection can serve another request.
-fn send(stream: &mut TcpStream, reply: &Reply) -> io::Result<bool> {
+fn send(stream: &mut TcpStream, request: &Request, reply: &Reply) -> io::Result<bool> {
     let mut head = format!("HTTP/1.1 {} Status\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -244,6 +271,9 @@ fn send(stream: &mut TcpStream, reply: &Reply) -> io::Result<bool> {
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
+    if request.method == "HEAD" {
+        return Ok(true);
+    }
     match reply.pace {
         Pace::Whole => {
             stream.write_all(&reply.body)?;

@@ -1,0 +1,109 @@
+//! A blob that is not here although its layer is: fetched once more, from where its image came.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ross_types::ImageRef;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::content::ContentError;
+use crate::error::Error;
+use crate::manifest::Descriptor;
+use crate::record::ImageRecord;
+use crate::registry::{BlobStream, Credentials, Repository};
+use crate::store::{Inner, blocking};
+
+/// Pieces on their way from the network to the disk.
+const DEPTH: usize = 4;
+
+/// Bytes read from disk at once.
+const DISK_PIECE: usize = 128 * 1024;
+
+/// Fetches `blob`, which `record` names, from one of the repositories that the image was pulled from. `credentials` are
+/// shown to the one registry they are for.
+///
+/// # Errors
+/// [`Error::BlobGone`] with what the last repository said.
+pub(crate) async fn bring_back(
+    inner: &Arc<Inner>,
+    record: &ImageRecord,
+    blob: &Descriptor,
+    credentials: Option<(&str, Option<Credentials>)>,
+) -> Result<(), Error> {
+    let _pass = inner.gates.pass(&format!("blob {}", blob.digest)).await;
+    if inner.blobs.has(&blob.digest, blob.size) {
+        return Ok(());
+    }
+    let mut last = None;
+    for source in sources(record) {
+        let own = credentials.as_ref().filter(|(registry, _)| *registry == source.registry());
+        let credentials = own.and_then(|(_, credentials)| credentials.clone());
+        let repository = inner.registries.repository(source, credentials)?;
+        let mut fetched = fetch(inner, &repository, blob).await;
+        if matches!(&fetched, Err(Error::Content(error)) if error.is_corruption()) {
+            // What an earlier attempt left may have been to blame; it is gone now.
+            fetched = fetch(inner, &repository, blob).await;
+        }
+        match fetched {
+            Ok(()) => return Ok(()),
+            Err(error) => last = Some(Box::new(error)),
+        }
+    }
+    Err(Error::BlobGone(last))
+}
+
+/// One reference for each repository that the image was pulled from.
+fn sources(record: &ImageRecord) -> Vec<&ImageRef> {
+    let mut sources: Vec<&ImageRef> = Vec::new();
+    for reference in record.references.iter().filter(|reference| reference.digest().is_some()) {
+        if !sources.iter().any(|known| known.familiar_name() == reference.familiar_name()) {
+            sources.push(reference);
+        }
+    }
+    sources
+}
+
+enum Feed {
+    Bytes(Bytes),
+    End,
+}
+
+async fn fetch(inner: &Arc<Inner>, repository: &Arc<Repository>, blob: &Descriptor) -> Result<(), Error> {
+    let (feed, mut queue) = mpsc::channel(DEPTH);
+    let (staged_sender, staged) = oneshot::channel();
+    let writing = {
+        let (inner, blob) = (inner.clone(), blob.clone());
+        blocking(move || {
+            let mut ingest = inner.blobs.ingest(&blob.digest, blob.size)?;
+            let mut buffer = vec![0; DISK_PIECE];
+            while ingest.replay(&mut buffer)? > 0 {}
+            // Nobody asks any more when the fetch was given up.
+            let _ = staged_sender.send(ingest.staged());
+            loop {
+                match queue.blocking_recv() {
+                    Some(Feed::Bytes(bytes)) => ingest.append(&bytes)?,
+                    Some(Feed::End) => break,
+                    // Dropped, it stays where the next attempt goes on.
+                    None => return Err(ContentError::Stopped(blob.digest).into()),
+                }
+            }
+            ingest.verify()?.publish()?;
+            Ok(inner.blobs.sync_names()?)
+        })
+    };
+    let Ok(staged) = staged.await else { return writing.await };
+    let fetching = async move {
+        let mut stream = BlobStream::new(repository.clone(), &blob.digest, blob.size, staged);
+        while let Some(bytes) = stream.next().await? {
+            if feed.send(Feed::Bytes(bytes)).await.is_err() {
+                return Ok(());
+            }
+        }
+        // Who does not listen any more has a reason to tell.
+        let _ = feed.send(Feed::End).await;
+        Ok::<_, Error>(())
+    };
+    let fetched = fetching.await;
+    let written = writing.await;
+    fetched.and(written)
+}
