@@ -28,5 +28,5 @@ pub use manifest::fuzz as fuzz_manifest;
 pub use manifest::{ContainerDefaults, Healthcheck, History, ImageConfig, ManifestError, RootFs};
 pub use progress::{LayerState, ProgressSink, PullEvent};
 pub use record::{ImageRecord, ImageRecords, LayerRecord, RecordsError};
-pub use registry::{Credentials, RegistryConfig, RegistryError};
+pub use registry::{Credentials, HostOptions, Hosts, InvalidHost, RegistryConfig, RegistryError};
 pub use store::{Hold, ImageStore, StoreConfig};

@@ -5,11 +5,13 @@
 
 mod assemble;
 mod layer;
+mod onlookers;
 mod pipeline;
 mod request;
 mod resolve;
 mod stream;
 
 pub(crate) use assemble::{Order, Resolved, assemble};
+pub(crate) use onlookers::Onlookers;
 pub(crate) use request::pull;
 pub(crate) use stream::{Proportionate, unpacked};

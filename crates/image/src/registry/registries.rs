@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use ross_types::ImageRef;
+use ross_types::{ImageRef, RegistryHost};
 
 use super::client::HttpClient;
+use super::login::login;
+use super::source::Access;
 use super::{Credentials, RegistryConfig, RegistryError, Repository};
 
 /// The way to all registries.
@@ -18,13 +20,22 @@ impl Registries {
         Self { http: Arc::new(HttpClient::new(config)) }
     }
 
-    /// The repository of `reference`.
+    /// The repository of `reference`, to fetch from.
     pub(crate) fn repository(
         &self,
         reference: &ImageRef,
         credentials: Option<Credentials>,
     ) -> Result<Arc<Repository>, RegistryError> {
-        Repository::new(self.http.clone(), reference, credentials).map(Arc::new)
+        Repository::new(self.http.clone(), reference, Access::Pull, credentials).map(Arc::new)
+    }
+
+    /// See [`login`](super::login::login).
+    pub(crate) async fn login(
+        &self,
+        registry: &RegistryHost,
+        credentials: &Credentials,
+    ) -> Result<Option<String>, RegistryError> {
+        login(&self.http, registry, credentials).await
     }
 
     pub(crate) fn config(&self) -> &RegistryConfig {

@@ -4,10 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archives;
+mod certificates;
 mod faults;
 mod fixture;
 mod good;
+mod login;
+mod mirrors;
 mod peer;
+mod proxy;
 mod records;
 mod registry;
 mod removal;
+mod sharing;
+mod tls;
+mod tokens;
