@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     AttachArgs, BuildArgs, ContainerArgs, CreateArgs, ExecArgs, ImageArgs, ImageListArgs, ImageRemoveArgs,
-    KillArgs, ListArgs, LoadArgs, LogsArgs, PullArgs, PushArgs, RemoveArgs, RenameArgs, RestartArgs, RunArgs,
-    SearchArgs, StartArgs, StatsArgs, StopArgs, TagArgs,
+    KillArgs, ListArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs, PullArgs, PushArgs, RemoveArgs,
+    RenameArgs, RestartArgs, RunArgs, SearchArgs, StartArgs, StatsArgs, StopArgs, TagArgs,
 };
 
 /// Where rossd listens unless told otherwise.
@@ -89,6 +89,10 @@ pub enum Command {
     Load(LoadArgs),
     /// Search a registry for images (not yet)
     Search(SearchArgs),
+    /// Log in to a registry
+    Login(LoginArgs),
+    /// Forget the credentials for a registry
+    Logout(LogoutArgs),
     /// Containers, in the long form
     Container(ContainerArgs),
     /// Images, in the long form

@@ -9,6 +9,7 @@ mod exec;
 mod image;
 mod inspect;
 mod lifecycle;
+mod login;
 mod logs;
 mod program;
 mod pull;
