@@ -6,9 +6,12 @@ use ross_types::ErrorKind;
 use crate::fixture::{TestImage, TestStore, impatient, noise, patient, sha256, text_of};
 use crate::registry::{Pace, Registry, Reply, Request};
 
-fn mirrored(registry: &Registry, mirrors: &[String]) -> RegistryConfig {
+fn mirrored(registry: &Registry, mirrors: &[&str]) -> RegistryConfig {
     let mut hosts = Hosts::default();
-    let options = HostOptions { mirrors: mirrors.to_vec(), ..HostOptions::default() };
+    let options = HostOptions {
+        mirrors: mirrors.iter().map(|&text| text.to_owned()).collect(),
+        ..HostOptions::default()
+    };
     hosts.add(&registry.address, &options).unwrap();
     RegistryConfig { hosts, ..patient() }
 }
@@ -27,7 +30,7 @@ async fn check_with(
     let (registry, mirror) = (Registry::with(&image), Registry::with(&image));
     let (honest, mut hook) = (mirror.clone(), hook);
     mirror.hook(move |request| hook(request, honest.honest(request)));
-    let config = RegistryConfig { hosts: mirrored(&registry, &[mirror.address.clone()]).hosts, ..config() };
+    let config = RegistryConfig { hosts: mirrored(&registry, &[&mirror.address]).hosts, ..config() };
     let test = TestStore::open_with(config).await;
     let pulled = test.pull(&registry.reference("")).await.unwrap();
     assert_eq!(pulled.digest, image.digest());
@@ -87,7 +90,7 @@ async fn a_transfer_that_breaks_goes_on() {
         times += 1;
         Some(if times == 1 { honest.honest(request).pace(Pace::Cut(300_000)) } else { Reply::status(502) })
     });
-    let test = TestStore::open_with(mirrored(&registry, &[mirror.address.clone()])).await;
+    let test = TestStore::open_with(mirrored(&registry, &[&mirror.address])).await;
     let pulled = test.pull(&registry.reference("")).await.unwrap();
     assert_eq!(test.read(&pulled.image, 0, "data"), noise(9, 1_000_000));
     let range = |server: &Registry| {
@@ -111,7 +114,7 @@ async fn a_mirror_that_lies_is_found_out() {
     let mut first = true;
     let flips_layers = move |request: &Request, mut honest: Reply| {
         let is_blob = request.path.contains("/blobs/");
-        if !is_blob || (is_blob && std::mem::take(&mut first)) {
+        if !is_blob || std::mem::take(&mut first) {
             return None;
         }
         let middle = honest.body.len() / 2;
@@ -126,12 +129,13 @@ async fn a_mirror_that_lies_is_found_out() {
 async fn several_are_asked_in_order() {
     let image = TestImage::one_layer();
     let (registry, empty, full) = (Registry::with(&image), Registry::start(), Registry::with(&image));
-    let mirrors = [nobody(), empty.address.clone(), format!("http://{}/", full.address)];
+    let (nobody, full_url) = (nobody(), format!("http://{}/", full.address));
+    let mirrors = [nobody.as_str(), &empty.address, &full_url];
     let test = TestStore::open_with(mirrored(&registry, &mirrors)).await;
     test.pull(&registry.reference("")).await.unwrap();
     assert_eq!((empty.requests().len(), full.requests().len(), registry.requests().len()), (1, 3, 0));
     // When all fail, what is told is what the registry said.
-    let test = TestStore::open_with(mirrored(&registry, &[nobody(), empty.address.clone()])).await;
+    let test = TestStore::open_with(mirrored(&registry, &[&nobody, &empty.address])).await;
     let (error, text) = test.fail(&registry.reference(":none")).await;
     assert_eq!(error.kind(), ErrorKind::NotFound, "{text}");
 }
@@ -140,7 +144,7 @@ async fn several_are_asked_in_order() {
 async fn a_prefix_is_part_of_the_repository() {
     let image = TestImage::one_layer();
     let (registry, mirror) = (Registry::start(), Registry::with(&image));
-    let test = TestStore::open_with(mirrored(&registry, &[format!("{}/cache/hub", mirror.address)])).await;
+    let test = TestStore::open_with(mirrored(&registry, &[&format!("{}/cache/hub", mirror.address)])).await;
     test.pull(&registry.reference("")).await.unwrap();
     assert!(mirror.requests().iter().all(|request| request.path.starts_with("/v2/cache/hub/test/app/")));
     assert!(registry.requests().is_empty());
@@ -169,7 +173,7 @@ async fn a_mirror_never_sees_credentials() {
         Some("Basic bWU6c2VjcmV0") => None,
         _ => Some(Reply::status(401).header("www-authenticate", "Basic realm=\"x\"")),
     });
-    let test = TestStore::open_with(mirrored(&registry, &[mirror.address.clone()])).await;
+    let test = TestStore::open_with(mirrored(&registry, &[&mirror.address])).await;
     let secret = Credentials::Basic { username: "me".into(), password: "secret".into() };
     let pulled = test.pull_as(&registry.reference(""), Some(secret)).await;
     pulled.map_err(|error| text_of(&error)).unwrap();
