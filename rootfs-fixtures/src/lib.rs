@@ -28,5 +28,5 @@ pub use layer::{Compression, Layer, archive, sha256};
 pub use many_layers::{CAPABILITY, many_layers, many_layers_entries};
 pub use model::Model;
 pub use push::{is_registry, push, push_blob, push_index, push_manifest};
-pub use registry::{Registry, free_port};
+pub use registry::{Registry, USER, User, free_port};
 pub use server::Server;

@@ -9,6 +9,24 @@ use anyhow::{Result, bail};
 
 use crate::Server;
 
+/// Who may log in to a registry that lets nobody else in.
+#[derive(Debug, Clone, Copy)]
+pub struct User {
+    /// The name.
+    pub name: &'static str,
+    /// The password.
+    pub password: &'static str,
+    /// The line of an htpasswd file. The registry takes bcrypt only, for which Debian has no program of its own.
+    line: &'static str,
+}
+
+/// The one user.
+pub const USER: User = User {
+    name: "ada",
+    password: "secret",
+    line: "ada:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
+};
+
 /// A running registry; it ends when dropped.
 #[derive(Debug)]
 pub struct Registry {
@@ -22,6 +40,23 @@ impl Registry {
     /// # Errors
     /// When the program is not installed or does not come up.
     pub fn start(dir: &Path) -> Result<Self> {
+        Self::start_with(dir, "")
+    }
+
+    /// The same with nobody let in but [`USER`].
+    ///
+    /// # Errors
+    /// As [`Registry::start`].
+    pub fn start_with_login(dir: &Path) -> Result<Self> {
+        let users = dir.join("htpasswd");
+        fs::write(&users, format!("{}\n", USER.line))?;
+        Self::start_with(
+            dir,
+            &format!("auth: {{htpasswd: {{realm: registry, path: {}}}}}\n", users.display()),
+        )
+    }
+
+    fn start_with(dir: &Path, more: &str) -> Result<Self> {
         let program = Path::new("/usr/bin/docker-registry");
         if !program.is_file() {
             bail!("no docker-registry here; install the package docker-registry");
@@ -31,7 +66,7 @@ impl Registry {
         fs::write(
             &config,
             format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp: {{addr: '{address}'}}\n",
+                "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\nhttp: {{addr: '{address}'}}\n{more}",
                 dir.join("registry").display()
             ),
         )?;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use ross_types::ErrorKind;
 use tonic::{Code, Status};
 
+use crate::credentials::CredentialsError;
 use crate::value::BadValue;
 
 /// Metadata of a status: the word of `ErrorKind::reason` that the code alone cannot tell.
@@ -31,6 +32,9 @@ pub enum Failure {
     /// A file named on the command line.
     #[error("{what} `{}`: {source}", path.display())]
     File { what: &'static str, path: PathBuf, source: io::Error },
+    /// Credentials that can be neither found nor kept.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// There is no talking to a daemon.
     #[error("{0}")]
     Connect(String),

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod connect;
+mod credentials;
 mod failure;
 mod render;
 mod request;

@@ -1,10 +1,15 @@
 //! What rossd was told: flags over the configuration file over defaults.
 
+mod registries;
+
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use ross_image::Hosts;
 use ross_network::Ipv4Net;
 use serde::Deserialize;
+
+use registries::Tables;
 
 const DEFAULT_FILE: &str = "/etc/ross/config.toml";
 const DEFAULT_ROOT: &str = "/var/lib/ross";
@@ -40,7 +45,7 @@ pub struct Arguments {
     pub log_level: Option<String>,
 }
 
-/// The configuration file: the flags by their names, with underscores.
+/// The configuration file: the flags by their names, with underscores, and a table for each registry.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
@@ -48,13 +53,14 @@ struct File {
     state: Option<PathBuf>,
     listen: Option<String>,
     insecure_registries: Vec<String>,
+    registries: Tables,
     shim: Option<PathBuf>,
     default_subnet: Option<String>,
     log_level: Option<String>,
 }
 
 /// Everything decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Absolute.
     pub root: PathBuf,
@@ -64,6 +70,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// Registries spoken to over plain HTTP.
     pub insecure_registries: Vec<String>,
+    /// Registries with a configuration of their own.
+    pub registries: Hosts,
     /// The ross-shim binary.
     pub shim: PathBuf,
     /// Subnet of the default bridge.
@@ -79,8 +87,8 @@ pub enum ConfigError {
     #[error("configuration file {}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
     /// The file makes no sense.
-    #[error("configuration file {}: {}", path.display(), source.message())]
-    Parse { path: PathBuf, source: toml::de::Error },
+    #[error("configuration file {}, line {line}: {}", path.display(), source.message())]
+    Parse { path: PathBuf, line: usize, source: toml::de::Error },
     /// A value makes no sense.
     #[error("{0}")]
     Value(String),
@@ -98,8 +106,11 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => String::new(),
             Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
         };
-        let file =
-            toml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.to_owned(), source })?;
+        let file = toml::from_str(&text).map_err(|source| {
+            let before = source.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            ConfigError::Parse { path: path.to_owned(), line, source }
+        })?;
         Self::decide(arguments, file)
     }
 
@@ -126,6 +137,7 @@ impl Config {
                 return Err(ConfigError::Value(reason));
             }
         }
+        let registries = file.registries.check().map_err(|error| ConfigError::Value(error.to_string()))?;
         let shim = match arguments.shim.or(file.shim) {
             Some(path) => path,
             None => beside_this()?,
@@ -138,7 +150,7 @@ impl Config {
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&log_level) {
             return Err(ConfigError::Value(format!("log level `{log_level}`: {error}")));
         }
-        Ok(Self { root, state, socket, insecure_registries, shim, default_subnet, log_level })
+        Ok(Self { root, state, socket, insecure_registries, registries, shim, default_subnet, log_level })
     }
 }
 
@@ -218,6 +230,18 @@ mod tests {
         check(&["--default-subnet", "10.0.0.0"], "", "subnet");
         check(&["--log-level", "a=b=c"], "", "log level");
         check(&["--bogus"], "", "--bogus");
+        check(&[], "registries = 5", "invalid type");
+        check(&[], "[registries.'a/b']\nmirrors = ['x']", "registry \"a/b\": expected HOST");
+        check(&[], "[registries.'x:1']\nmirror = 'y'", "unknown field `mirror`");
+    }
+
+    #[test]
+    fn mistakes_in_the_file_are_told_with_their_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "root = '/a'\n\n[registries.'x:1']\nmirrors = 'y'\n").unwrap();
+        let arguments = Arguments { config: Some(file.path().to_owned()), ..Arguments::default() };
+        let error = Config::read(arguments).unwrap_err().to_string();
+        assert!(error.contains(&format!("{}, line 4: invalid type", file.path().display())), "{error}");
     }
 
     #[test]

@@ -73,8 +73,11 @@ pub async fn serve(config: Config, open_files: OpenFiles) -> anyhow::Result<()> 
 }
 
 async fn open_engine(config: &Config, open_files: OpenFiles) -> anyhow::Result<Engine> {
-    let registries =
-        RegistryConfig { insecure: config.insecure_registries.clone(), ..RegistryConfig::default() };
+    let registries = RegistryConfig {
+        insecure: config.insecure_registries.clone(),
+        hosts: config.registries.clone(),
+        ..RegistryConfig::default()
+    };
     let engine = EngineConfig {
         root: config.root.clone(),
         state: config.state.clone(),

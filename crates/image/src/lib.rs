@@ -30,6 +30,8 @@ pub use manifest::fuzz as fuzz_manifest;
 pub use manifest::{ContainerDefaults, Healthcheck, History, ImageConfig, ManifestError, RootFs};
 pub use progress::{LayerState, ProgressSink, PullEvent, PushEvent, PushSink, PushState};
 pub use record::{ImageRecord, ImageRecords, LayerRecord, RecordsError};
-pub use registry::{Credentials, RegistryConfig, RegistryError, SearchResult};
+pub use registry::{
+    Credentials, HostOptions, Hosts, InvalidHost, RegistryConfig, RegistryError, SearchResult,
+};
 pub use save::Saving;
 pub use store::{Hold, ImageStore, StoreConfig};

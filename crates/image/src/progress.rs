@@ -28,7 +28,7 @@ pub enum PullEvent {
 /// Where a layer of a pull or load stands. Counts are bytes of the blob as transferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerState {
-    /// It waits for its turn, or for another pull that is fetching the same layer.
+    /// It waits for its turn. While another pull fetches the same layer, its progress follows.
     Waiting,
     /// Bytes arrive and are unpacked as they come.
     Downloading {
@@ -88,5 +88,5 @@ pub enum PushState {
 /// Takes the events of one push, from several threads; it must not block.
 pub type PushSink = Arc<dyn Fn(PushEvent) + Send + Sync>;
 
-/// Takes the events of one pull or load, from several threads; it must not block.
+/// Takes the events of one pull or load, from several threads; it must not block, nor call the store.
 pub type ProgressSink = Arc<dyn Fn(PullEvent) + Send + Sync>;

@@ -9,9 +9,11 @@ mod digest;
 mod error_kind;
 mod platform;
 mod reference;
+mod registry_host;
 
 pub use container::{ContainerId, ContainerName, InvalidContainerId, InvalidContainerName};
 pub use digest::{ChainId, DiffId, Digest, DigestAlgorithm, InvalidDigest};
 pub use error_kind::ErrorKind;
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{ImageRef, InvalidImageRef};
+pub use registry_host::{InvalidRegistryHost, RegistryHost};

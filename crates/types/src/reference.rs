@@ -127,7 +127,7 @@ fn is_path_component(component: &str) -> bool {
 }
 
 /// A host name, IPv4 address or bracketed IPv6 address, with an optional port.
-fn is_domain(domain: &str) -> bool {
+pub(crate) fn is_domain(domain: &str) -> bool {
     let is_port = |port: &str| !port.is_empty() && port.parse::<u16>().is_ok();
     if let Some(rest) = domain.strip_prefix('[') {
         let Some((address, port)) = rest.split_once(']') else { return false };

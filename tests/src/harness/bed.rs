@@ -74,6 +74,13 @@ impl Bed {
         Daemon::start(&self.bin, &dir)
     }
 
+    /// The same with a configuration file.
+    pub fn own_daemon_with(&mut self, config: &str) -> Result<Daemon> {
+        let dir = self.folder("own")?;
+        fs::write(dir.join("config.toml"), config)?;
+        Daemon::start(&self.bin, &dir)
+    }
+
     /// Runs `ross` against the run's daemon.
     pub fn ross(&mut self, args: &[&str]) -> Result<Output> {
         self.daemon()?.ross(args)
@@ -138,6 +145,11 @@ impl Daemon {
         self.dir.join("state")
     }
 
+    /// Where `ross` keeps credentials when it is run against this daemon.
+    pub fn credentials(&self) -> PathBuf {
+        self.dir.join("docker/config.json")
+    }
+
     pub fn host(&self) -> String {
         format!("unix://{}", self.dir.join("ross.sock").display())
     }
@@ -146,6 +158,8 @@ impl Daemon {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.bin.join("ross"));
         command.args(args).env("ROSS_HOST", self.host()).stdin(Stdio::null());
+        // The credentials of whoever runs the tests are none of theirs.
+        command.env("DOCKER_CONFIG", self.dir.join("docker")).env_remove("REGISTRY_AUTH_FILE");
         command
     }
 
@@ -235,7 +249,12 @@ impl Drop for Daemon {
 
 fn spawn(bin: &Path, dir: &Path) -> Result<Child> {
     let log = File::options().create(true).append(true).open(dir.join("rossd.log"))?;
-    Command::new(bin.join("rossd"))
+    let mut command = Command::new(bin.join("rossd"));
+    let config = dir.join("config.toml");
+    if config.is_file() {
+        command.arg("--config").arg(config);
+    }
+    command
         .arg("--root")
         .arg(dir.join("root"))
         .arg("--state")

@@ -1,8 +1,8 @@
 //! All suites, in the order they run.
 
 use super::{
-    api, bad_input, callers, conformance, images, lifecycle, limits, network, run, runtime, terminal,
-    transfer, unpack,
+    api, bad_input, callers, conformance, images, lifecycle, limits, network, registries, run, runtime,
+    terminal, transfer, unpack,
 };
 use crate::harness::{Case, Test};
 
@@ -18,6 +18,7 @@ pub fn all() -> Vec<Box<dyn Test>> {
         images::CASES,
         unpack::CASES,
         transfer::CASES,
+        registries::CASES,
         api::CASES,
         bad_input::CASES,
         callers::CASES,

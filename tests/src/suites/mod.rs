@@ -9,6 +9,7 @@ mod lifecycle;
 mod limits;
 mod list;
 mod network;
+mod registries;
 mod run;
 mod runtime;
 mod terminal;

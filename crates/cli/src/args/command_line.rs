@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     AttachArgs, BuildArgs, ContainerArgs, CreateArgs, ExecArgs, ImageArgs, ImageListArgs, ImageRemoveArgs,
-    KillArgs, ListArgs, LoadArgs, LogsArgs, PullArgs, PushArgs, RemoveArgs, RenameArgs, RestartArgs, RunArgs,
-    SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs, TagArgs,
+    KillArgs, ListArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs, PullArgs, PushArgs, RemoveArgs,
+    RenameArgs, RestartArgs, RunArgs, SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs, TagArgs,
 };
 
 /// Where rossd listens unless told otherwise.
@@ -91,6 +91,10 @@ pub enum Command {
     Save(SaveArgs),
     /// Search a registry for images
     Search(SearchArgs),
+    /// Log in to a registry
+    Login(LoginArgs),
+    /// Forget the credentials for a registry
+    Logout(LogoutArgs),
     /// Containers, in the long form
     Container(ContainerArgs),
     /// Images, in the long form

@@ -6,6 +6,7 @@ mod command_line;
 mod container;
 mod create;
 mod image;
+mod login;
 mod process;
 
 pub use command_line::{Cli, Command, ContainersArg, DEFAULT_HOST, Format, InspectArgs, ObjectKind};
@@ -21,4 +22,5 @@ pub use image::{
     BuildArgs, ImageArgs, ImageCommand, ImageListArgs, ImageRemoveArgs, LoadArgs, PullArgs, PushArgs,
     SaveArgs, SearchArgs, TagArgs,
 };
+pub use login::{LoginArgs, LogoutArgs};
 pub use process::{ProcessArgs, SessionArgs};

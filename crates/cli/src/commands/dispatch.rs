@@ -1,8 +1,8 @@
 //! Each command that can be typed, and what carries it out.
 
 use super::{
-    Context, Outcome, attach, container, create, exec, image, inspect, lifecycle, logs, pull, run, save,
-    stats, system,
+    Context, Outcome, attach, container, create, exec, image, inspect, lifecycle, login, logs, pull, run,
+    save, stats, system,
 };
 use crate::args::{Command, ContainerCommand, ImageCommand};
 
@@ -73,6 +73,8 @@ pub async fn dispatch(command: Command, context: &mut Context) -> Outcome {
         Command::Load(args) => image::load(args, context).await,
         Command::Save(args) => save::save(args, context).await,
         Command::Search(args) => image::search(args, context).await,
+        Command::Login(args) => login::login(args, context).await,
+        Command::Logout(args) => login::logout(args, context).await,
         Command::Health => system::health(context).await,
         Command::Version => system::version(context).await,
         Command::Info => system::info(context).await,

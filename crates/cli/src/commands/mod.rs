@@ -10,6 +10,7 @@ mod image;
 mod inspect;
 mod layout;
 mod lifecycle;
+mod login;
 mod logs;
 mod program;
 mod pull;

@@ -9,6 +9,7 @@ use ross_types::ImageRef;
 use super::{Context, Outcome};
 use crate::args::{PullArgs, PushArgs};
 use crate::connect::Daemon;
+use crate::credentials::auth_for;
 use crate::failure::Failure;
 use crate::render::progress::Progress;
 use crate::request::pull_reference;
@@ -50,8 +51,8 @@ pub async fn fetch(
     streams: &Streams,
 ) -> Result<PulledImage, Failure> {
     use pull_image_response::Event;
-    let request =
-        PullImageRequest { reference: reference.to_owned(), platform: platform.to_owned(), auth: None };
+    let auth = auth_for(reference, streams).await;
+    let request = PullImageRequest { reference: reference.to_owned(), platform: platform.to_owned(), auth };
     let mut events = daemon.images().pull_image(request).await?.into_inner();
     let mut progress = Progress::new(quiet, streams);
     while let Some(PullImageResponse { event }) = events.message().await? {

@@ -4,6 +4,7 @@ mod carry;
 mod detach;
 mod input;
 mod output;
+pub mod prompt;
 mod raw;
 mod signals;
 

@@ -30,6 +30,10 @@ pub struct Script {
     pub ends_on: &'static str,
     /// How many lines its log has.
     pub log_lines: usize,
+    /// The password that the registry takes.
+    pub password: &'static str,
+    /// The identity token that it gives for it, which it then takes as well.
+    pub identity_token: &'static str,
 }
 
 /// The daemon.
@@ -117,6 +121,15 @@ impl Fake {
 
     fn exited(&self) -> Exited {
         Exited { exit_code: self.script.exit_code, ..Exited::default() }
+    }
+}
+
+/// Credentials as a test sees them; nothing when there are none.
+fn shown(auth: Option<&RegistryAuth>) -> String {
+    let Some(auth) = auth else { return String::new() };
+    match auth.identity_token.as_str() {
+        "" => format!(" as {}:{}", auth.username, auth.password),
+        token => format!(" as {}, token {token}", auth.username),
     }
 }
 
@@ -336,7 +349,8 @@ service! {
             request: Request<PullImageRequest>,
         ) -> Result<Response<Self::PullImageStream>, Status> {
             use pull_image_response::Event;
-            self.called(format!("pull {}", request.get_ref().reference));
+            let PullImageRequest { reference, auth, .. } = request.into_inner();
+            self.called(format!("pull {reference}{}", shown(auth.as_ref())));
             *self.pulled.lock().unwrap() = true;
             let events = [
                 Event::Status(PullStatus { text: "Pulling busybox".to_owned() }),
@@ -344,6 +358,22 @@ service! {
             ];
             let events = events.map(|event| Ok(PullImageResponse { event: Some(event) }));
             Ok(Response::new(Box::pin(futures_util::stream::iter(events))))
+        }
+
+        async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
+            let LoginRequest { registry, auth } = request.into_inner();
+            self.called(format!("login {registry}{}", shown(auth.as_ref())));
+            let auth = auth.unwrap_or_default();
+            if auth.password == self.script.password && auth.identity_token.is_empty() {
+                let identity_token = self.script.identity_token.to_owned();
+                return Ok(Response::new(LoginResponse { identity_token }));
+            }
+            if !auth.identity_token.is_empty() && auth.identity_token == self.script.identity_token {
+                return Ok(Response::new(LoginResponse::default()));
+            }
+            let mut status = Status::unauthenticated(format!("login at {registry}: refused"));
+            status.metadata_mut().insert("ross-reason", "unauthenticated".parse().unwrap());
+            Err(status)
         }
 
         async fn load_images(

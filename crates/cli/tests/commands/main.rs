@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fake;
+mod login;
 mod raw;
 mod streams;
 mod transfer;
@@ -27,20 +28,22 @@ const DEADLINE: Duration = Duration::from_secs(30);
 struct Stage {
     fake: Fake,
     socket: PathBuf,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Stage {
     fn set(script: Script) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("s");
-        Self { fake: Fake::serve(script, &socket), socket, _directory: directory }
+        Self { fake: Fake::serve(script, &socket), socket, directory }
     }
 
     /// `ross` with the words of `line`, its streams piped; it is killed when it is dropped.
     fn ross(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ross"));
         command.arg(format!("--host=unix://{}", self.socket.display())).args(line.split(' '));
+        // The credentials of whoever runs the tests are none of theirs.
+        command.env("DOCKER_CONFIG", self.directory.path().join("docker")).env_remove("REGISTRY_AUTH_FILE");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }

@@ -15,6 +15,9 @@ use crate::status::of_image;
 
 /// What a client shows to a registry; nothing when it is empty.
 pub fn credentials(auth: RegistryAuth) -> Option<Credentials> {
+    if !auth.registry_token.is_empty() {
+        return Some(Credentials::RegistryToken(auth.registry_token));
+    }
     if !auth.identity_token.is_empty() {
         return Some(Credentials::IdentityToken(auth.identity_token));
     }
@@ -142,9 +145,12 @@ mod tests {
             username: user.to_owned(),
             password: user.to_owned(),
             identity_token: token.to_owned(),
+            registry_token: String::new(),
         };
         assert_eq!(credentials(auth("", "")), None);
         assert!(matches!(credentials(auth("me", "")), Some(Credentials::Basic { .. })));
         assert!(matches!(credentials(auth("me", "t")), Some(Credentials::IdentityToken(_))));
+        let both = RegistryAuth { registry_token: "r".to_owned(), ..auth("me", "t") };
+        assert!(matches!(credentials(both), Some(Credentials::RegistryToken(_))));
     }
 }

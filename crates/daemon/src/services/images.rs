@@ -7,7 +7,7 @@ use ross_api::v1::*;
 use ross_engine::Engine;
 use ross_engine::model::ListQuery;
 use ross_image::{ImageStore, Removed};
-use ross_types::{Digest, ImageRef, Platform as ImagePlatform};
+use ross_types::{Digest, ImageRef, Platform as ImagePlatform, RegistryHost};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -226,5 +226,14 @@ impl ImageService for Images {
         let object = names.join(" ");
         let saving = self.engine.images().save(names).await.map_err(|error| of_image(&error, &object))?;
         Ok(Response::new(self.stop.cut(convert::save::archive(saving))))
+    }
+    async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
+        let LoginRequest { registry, auth } = request.into_inner();
+        let registry: RegistryHost = registry.parse().map_err(|error| invalid("registry", error))?;
+        let credentials = auth.and_then(convert::pull::credentials);
+        let credentials = credentials.ok_or_else(|| invalid("auth", "there are no credentials in it"))?;
+        let identity_token = self.engine.images().login(&registry, &credentials).await;
+        let identity_token = identity_token.map_err(|error| of_image(&error, registry.as_str()))?;
+        Ok(Response::new(LoginResponse { identity_token: identity_token.unwrap_or_default() }))
     }
 }

@@ -94,6 +94,18 @@ pub(super) struct Assembly {
 impl Assembly {
     pub(super) fn report(&self, digest: &Digest, state: LayerState) {
         (self.progress)(PullEvent::Layer { digest: digest.clone(), state });
+        self.inner.onlookers.tell(digest, state);
+    }
+
+    pub(super) fn progress(&self) -> ProgressSink {
+        self.progress.clone()
+    }
+
+    /// See [`Repository::leave_mirrors`].
+    pub(super) fn leave_mirrors(&self) {
+        if let Some(repository) = &self.repository {
+            repository.leave_mirrors();
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use ross_types::{ChainId, DiffId, DigestAlgorithm};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::assemble::Assembly;
-use super::pipeline;
+use super::pipeline::{self, Failed};
 use crate::content::{Hasher, Pass};
 use crate::error::Error;
 use crate::layer::{Applied, LayerKey, Pending};
@@ -55,11 +55,14 @@ pub(super) struct Rights {
 /// for each other.
 pub(super) async fn obtain(assembly: Arc<Assembly>, job: Job) -> Result<Obtained, Error> {
     let inner = &assembly.inner;
+    // Who makes it meanwhile tells how far it is.
+    let watching = inner.onlookers.watch(&job.blob.digest, assembly.progress());
     let pass = inner.gates.pass(&format!("chain {}", job.chain_id)).await;
     if let Some(key) = find(inner, &job).await? {
         return Ok(Obtained { got: Got::Existed(key), pass });
     }
     let blob = inner.gates.pass(&format!("blob {}", job.blob.digest)).await;
+    drop(watching);
     // Another image with the same layer may have been the one to wait for.
     if let Some(key) = find(inner, &job).await? {
         return Ok(Obtained { got: Got::Existed(key), pass });
@@ -68,8 +71,11 @@ pub(super) async fn obtain(assembly: Arc<Assembly>, job: Job) -> Result<Obtained
     let slot = inner.layers_at_once.clone().acquire_owned().await.expect("the semaphore is never closed");
     let rights = Arc::new(Rights { blob, slot });
     let mut made = pipeline::make(&assembly, &job, &rights).await;
-    if matches!(&made, Err(failed) if failed.restart) {
-        // What an earlier attempt left was damaged, by a crash perhaps: once more from nothing.
+    if let Err(Failed { doubtful: Some(doubt), .. }) = &made {
+        // A mirror lies, or what an earlier attempt left was damaged, by a crash perhaps: once more from nothing.
+        if doubt.mirrored {
+            assembly.leave_mirrors();
+        }
         let (inner, digest) = (inner.clone(), job.blob.digest.clone());
         blocking(move || Ok(inner.blobs.forget(&digest)?)).await?;
         made = pipeline::make(&assembly, &job, &rights).await;

@@ -6,6 +6,7 @@
 mod again;
 mod assemble;
 mod layer;
+mod onlookers;
 mod pipeline;
 mod request;
 mod resolve;
@@ -13,5 +14,6 @@ mod stream;
 
 pub(crate) use again::bring_back;
 pub(crate) use assemble::{Order, Resolved, assemble};
+pub(crate) use onlookers::Onlookers;
 pub(crate) use request::pull;
 pub(crate) use stream::{Packing, Proportionate, unpacked};

@@ -29,8 +29,23 @@ const DISK_PIECE: usize = 128 * 1024;
 /// Why a layer could not be made.
 pub(super) struct Failed {
     pub(super) error: Error,
-    /// Bytes that an earlier attempt left may be to blame.
-    pub(super) restart: bool,
+    /// The blob's bytes are not what its digest says, and some of them may not be the registry's.
+    pub(super) doubtful: Option<Provenance>,
+}
+
+/// Where bytes came from that the registry itself may have otherwise.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Provenance {
+    /// Some were left by an earlier attempt.
+    staged: bool,
+    /// Some were sent by a mirror.
+    pub(super) mirrored: bool,
+}
+
+impl Failed {
+    fn with(error: Error) -> Self {
+        Self { error, doubtful: None }
+    }
 }
 
 /// What arrives from the network.
@@ -107,36 +122,38 @@ fn is_broken(error: &LayerError) -> bool {
 
 /// The first stage that failed knows why; those after it only that it stopped.
 fn verdict(
-    downloaded: Result<u64, Error>,
+    downloaded: Result<Provenance, Error>,
     brought: Result<(), Error>,
     applied: Result<Applied, Error>,
 ) -> Result<Applied, Failed> {
-    let staged = downloaded.map_err(|error| Failed { error, restart: false })? > 0;
+    let provenance = downloaded.map_err(Failed::with)?;
     match brought {
         // Stopped for the sake of the last stage.
         Ok(()) | Err(Error::Content(ContentError::Stopped(_))) => {}
         Err(error) => {
             let corrupt = matches!(&error, Error::Content(error) if error.is_corruption());
-            return Err(Failed { error, restart: staged && corrupt });
+            let doubtful = Some(provenance).filter(|from| corrupt && (from.staged || from.mirrored));
+            return Err(Failed { error, doubtful });
         }
     }
-    applied.map_err(|error| Failed { error, restart: false })
+    applied.map_err(Failed::with)
 }
 
-/// The first stage: the bytes that are not here yet. Says how many were.
+/// The first stage: the bytes that are not here yet. Says where all of them came from.
 async fn download(
     shared: &Shared,
     start: oneshot::Receiver<Start>,
     feed: mpsc::Sender<Feed>,
-) -> Result<u64, Error> {
+) -> Result<Provenance, Error> {
     let (assembly, blob) = (&shared.assembly, &shared.job.blob);
     // The next stage fails by itself when it cannot begin.
-    let Ok(start) = start.await else { return Ok(0) };
+    let Ok(start) = start.await else { return Ok(Provenance::default()) };
+    let staged = start.staged > 0;
     let report = |state| assembly.report(&blob.digest, state);
     let total = blob.size;
     if !start.wanted {
         shared.arrived.store(true, Ordering::Relaxed);
-        return Ok(start.staged);
+        return Ok(Provenance { staged, mirrored: false });
     }
     let Some(repository) = &assembly.repository else {
         return Err(ContentError::Missing(blob.digest.clone()).into());
@@ -147,7 +164,7 @@ async fn download(
     while let Some(bytes) = stream.next().await? {
         done += bytes.len() as u64;
         if feed.send(Feed::Bytes(bytes)).await.is_err() {
-            return Ok(start.staged);
+            return Ok(Provenance { staged, mirrored: stream.is_mirrored() });
         }
         if done - reported >= report_step(total) {
             reported = done;
@@ -161,7 +178,7 @@ async fn download(
     shared.arrived.store(true, Ordering::Relaxed);
     // Gone only if that stage failed, and then it says so.
     let _ = feed.send(Feed::End).await;
-    Ok(start.staged)
+    Ok(Provenance { staged, mirrored: stream.is_mirrored() })
 }
 
 /// Progress is reported in steps of a hundredth, but of no less than 256 KiB.

@@ -77,16 +77,20 @@ impl Source<'_> {
         if let Some(bytes) = self.stored(digest, MAX_CONFIG_SIZE).await {
             return Ok(bytes);
         }
-        let mut stream = BlobStream::new(self.repository.clone(), digest, descriptor.size, 0);
-        let mut bytes = Vec::new();
-        while let Some(chunk) = stream.next().await? {
-            bytes.extend_from_slice(&chunk);
-        }
-        let actual = Hasher::digest(digest.algorithm(), &bytes);
-        if actual == *digest {
-            Ok(bytes)
-        } else {
-            Err(ContentError::Digest { expected: digest.clone(), actual }.into())
+        loop {
+            let mut stream = BlobStream::new(self.repository.clone(), digest, descriptor.size, 0);
+            let mut bytes = Vec::new();
+            while let Some(chunk) = stream.next().await? {
+                bytes.extend_from_slice(&chunk);
+            }
+            let actual = Hasher::digest(digest.algorithm(), &bytes);
+            if actual == *digest {
+                return Ok(bytes);
+            }
+            if !stream.is_mirrored() {
+                return Err(ContentError::Digest { expected: digest.clone(), actual }.into());
+            }
+            self.repository.leave_mirrors();
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) async fn push(
         return Err(ContentError::Digest { expected: subject.record.manifest, actual: digest }.into());
     }
     let repository =
-        inner.registries.repository_for_push(reference, credentials.clone(), &subject.others())?;
+        inner.registries.repository_for_push(reference, credentials.clone(), subject.others())?;
     let registry = reference.registry().to_owned();
     let push = Arc::new(Push { inner: inner.clone(), repository, subject, registry, credentials, progress });
     blobs(&push).await?;

@@ -20,6 +20,10 @@ pub(super) const PROGRESS: u64 = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct BlobStream {
     repository: Arc<Repository>,
+    /// The number of the server that is asked.
+    source: usize,
+    /// Whether a mirror has sent some of the bytes.
+    mirrored: bool,
     object: String,
     digest: Digest,
     size: u64,
@@ -45,6 +49,8 @@ impl BlobStream {
     pub(crate) fn new(repository: Arc<Repository>, digest: &Digest, size: u64, offset: u64) -> Self {
         let object = repository.object(&format!("blob {digest}"));
         Self {
+            source: repository.first(),
+            mirrored: false,
             repository,
             object,
             digest: digest.clone(),
@@ -59,26 +65,39 @@ impl BlobStream {
     /// The next bytes; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         loop {
-            let (error, asked) = match self.step().await {
+            let error = match self.step().await {
                 Ok(Some(bytes)) if bytes.is_empty() => continue,
                 Ok(bytes) => return Ok(bytes),
-                Err(failed) => failed,
+                Err(error) => error,
             };
             self.body = None;
+            let moved = self.position > self.failed_at;
             if self.position >= self.failed_at + PROGRESS {
                 self.failures = 0;
             }
             self.failed_at = self.position;
             self.failures += 1;
             let http = &self.repository.http;
-            if !error.is_passing() || self.failures >= http.config.attempts {
+            let is_mirror = self.repository.is_mirror(self.source);
+            // A mirror that sends nothing is not waited for: there are others to ask.
+            if error.is_passing() && self.failures < http.config.attempts && (moved || !is_mirror) {
+                tokio::time::sleep(http.delay(self.failures, error.asked())).await;
+            } else if is_mirror {
+                self.repository.pass_over(self.source, &error);
+                self.source = self.repository.first();
+                self.failures = 0;
+            } else {
                 return Err(error.after(self.failures));
             }
-            tokio::time::sleep(http.delay(self.failures, asked)).await;
         }
     }
 
-    async fn step(&mut self) -> Result<Option<Bytes>, (RegistryError, Option<Duration>)> {
+    /// Whether a mirror has sent some of the bytes, so that the registry itself may have others.
+    pub(crate) fn is_mirrored(&self) -> bool {
+        self.mirrored
+    }
+
+    async fn step(&mut self) -> Result<Option<Bytes>, RegistryError> {
         if self.body.is_none() {
             if self.position == self.size && self.size > 0 {
                 return Ok(None);
@@ -86,36 +105,35 @@ impl BlobStream {
             self.body = Some(self.connect().await?);
         }
         let Some(body) = &mut self.body else { unreachable!("it was just set") };
-        let chunk =
-            body.chunk(&self.object, &self.repository.http.config).await.map_err(|error| (error, None))?;
-        let Some(mut chunk) = chunk else {
+        let Some(mut chunk) = body.chunk(&self.object, &self.repository.http.config).await? else {
             if self.position == self.size {
                 return Ok(None);
             }
             let text = format!("the connection ended after {} of {} bytes", self.position, self.size);
-            return Err((RegistryError::passing(&self.object, ErrorKind::DataLoss, text), None));
+            return Err(RegistryError::passing(&self.object, ErrorKind::DataLoss, text));
         };
         let skipped = usize::try_from(body.skip).unwrap_or(usize::MAX).min(chunk.len());
         body.skip -= skipped as u64;
         let _ = chunk.split_to(skipped);
         if chunk.len() as u64 > self.size - self.position {
             let text = format!("the registry sends more than the {} bytes declared", self.size);
-            return Err((RegistryError::lasting(&self.object, ErrorKind::DataLoss, text), None));
+            return Err(RegistryError::lasting(&self.object, ErrorKind::DataLoss, text));
         }
         self.position += chunk.len() as u64;
+        self.mirrored |= self.repository.is_mirror(self.source);
         Ok(Some(chunk))
     }
 
-    async fn connect(&self) -> Result<Body, (RegistryError, Option<Duration>)> {
-        let mut request = Request::get(self.repository.url("blobs", &self.digest.to_string()));
+    async fn connect(&self) -> Result<Body, RegistryError> {
+        let source = self.repository.source(self.source);
+        let mut request = Request::get(source.url("blobs", &self.digest.to_string()));
         if self.position > 0 {
             let range = HeaderValue::try_from(format!("bytes={}-", self.position))
                 .expect("digits are a header value");
             request = request.header(RANGE, range);
         }
-        let response = self.repository.send(&self.object, &request).await.map_err(|error| (error, None))?;
-        let wrong =
-            |text: String| Err((RegistryError::lasting(&self.object, ErrorKind::DataLoss, text), None));
+        let response = source.send(&self.object, &request).await?;
+        let wrong = |text: String| Err(RegistryError::lasting(&self.object, ErrorKind::DataLoss, text));
         let skip = match response.status() {
             StatusCode::OK => self.position,
             StatusCode::PARTIAL_CONTENT => {
@@ -129,11 +147,7 @@ impl BlobStream {
                 }
                 0
             }
-            _ => {
-                let asked = client::retry_after(&response);
-                let authenticated = self.repository.is_known();
-                return Err((client::failure(&self.object, authenticated, response).await, asked));
-            }
+            _ => return Err(client::failure(&self.object, source.is_known(), response).await),
         };
         let expected = self.size - self.position + skip;
         if let Some(length) = response.content_length()

@@ -1,14 +1,14 @@
 //! One HTTP exchange after the other: redirects, status codes, and when to try again.
 
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Method, Response, StatusCode, Url};
 use ross_types::ErrorKind;
 use serde::Deserialize;
 
-use super::endpoint::{is_loopback, may_follow, same_origin};
+use super::connections::Connections;
+use super::endpoint::{may_follow, same_origin};
 use super::payload::{self, Payload};
 use super::{RegistryConfig, RegistryError};
 use crate::manifest::printable;
@@ -19,14 +19,11 @@ const MAX_REDIRECTS: usize = 10;
 /// An error body is read no further than this.
 const MAX_ERROR_BODY: usize = 16 * 1024;
 
-/// HTTP connections to all registries. TLS, whose root certificates take time and memory, is made ready at the first
-/// registry that needs it.
+/// The way to all servers.
 #[derive(Debug)]
 pub(super) struct HttpClient {
     pub(super) config: RegistryConfig,
-    plain: OnceLock<Client>,
-    local: OnceLock<Client>,
-    tls: OnceLock<Client>,
+    connections: Connections,
 }
 
 /// A request, without what authorizes it.
@@ -62,37 +59,7 @@ pub(super) struct Answer {
 
 impl HttpClient {
     pub(super) fn new(config: RegistryConfig) -> Self {
-        Self { config, plain: OnceLock::new(), local: OnceLock::new(), tls: OnceLock::new() }
-    }
-
-    fn client(&self, object: &str, url: &Url) -> Result<&Client, RegistryError> {
-        let local = is_loopback(url);
-        let cell = match url.scheme() {
-            "https" => &self.tls,
-            _ if local => &self.local,
-            _ => &self.plain,
-        };
-        if let Some(client) = cell.get() {
-            return Ok(client);
-        }
-        // The first caller in the process decides; all of ross decides for ring.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(concat!("ross/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(self.config.connect_timeout)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(self.config.parallel_layers);
-        if url.scheme() != "https" {
-            builder = builder.tls_certs_only([]);
-            if local {
-                // A proxy named in the environment is no way to this machine; docker knows that too.
-                builder = builder.no_proxy();
-            }
-        }
-        let client = builder.build().map_err(|error| RegistryError::of_transport(object, error))?;
-        Ok(cell.get_or_init(|| client))
+        Self { config, connections: Connections::default() }
     }
 
     /// Sends `request` and follows redirects. `authorization` goes to the server of `request.url` alone, and not
@@ -106,7 +73,8 @@ impl HttpClient {
         let mut url = request.url.clone();
         let mut from_origin = true;
         for _ in 0..=MAX_REDIRECTS {
-            let mut builder = self.client(object, &url)?.request(request.method.clone(), url.clone());
+            let client = self.connections.client(&self.config, object, &url)?;
+            let mut builder = client.request(request.method.clone(), url.clone());
             builder = builder.headers(request.headers.clone());
             if let (Some(value), true) = (authorization, from_origin) {
                 builder = builder.header(reqwest::header::AUTHORIZATION, value);
@@ -135,6 +103,47 @@ impl HttpClient {
         Err(RegistryError::lasting(object, ErrorKind::Unavailable, text))
     }
 
+    /// The whole body, which may have `limit` bytes.
+    pub(super) async fn read_bounded(
+        &self,
+        object: &str,
+        mut response: Response,
+        limit: u64,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let too_large = || {
+            let text = format!("the registry sends more than {limit} bytes for it");
+            RegistryError::lasting(object, ErrorKind::ResourceExhausted, text)
+        };
+        if response.content_length().is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::new();
+        let read = async {
+            while let Some(chunk) =
+                response.chunk().await.map_err(|error| RegistryError::of_transport(object, error))?
+            {
+                if (bytes.len() + chunk.len()) as u64 > limit {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(())
+        };
+        let patience = self.config.stall_window + self.config.response_timeout;
+        match tokio::time::timeout(patience, read).await {
+            Ok(read) => read.map(|()| bytes),
+            Err(_) => {
+                let text = "the registry sends it too slowly";
+                Err(RegistryError::passing(object, ErrorKind::DeadlineExceeded, text))
+            }
+        }
+    }
+
+    /// The failures of a request from its first attempt on.
+    pub(super) fn attempts(&self) -> Attempts<'_> {
+        Attempts { http: self, failures: 0 }
+    }
+
     /// How long to wait after the `failures`th failure in a row (1 is the first): what the registry asks for, or a
     /// delay that doubles; jittered, so that many clients do not come back at once.
     pub(super) fn delay(&self, failures: u32, asked: Option<Duration>) -> Duration {
@@ -142,6 +151,30 @@ impl HttpClient {
         let base = self.config.backoff.saturating_mul(1 << exponent).min(self.config.backoff_max);
         let jittered = base.mul_f64(0.5 + 0.5 * random_fraction());
         asked.map_or(jittered, |asked| asked.min(self.config.backoff_max).max(jittered))
+    }
+}
+
+/// A request that is tried again while its failures may pass.
+#[derive(Debug)]
+pub(super) struct Attempts<'a> {
+    http: &'a HttpClient,
+    failures: u32,
+}
+
+impl Attempts<'_> {
+    /// Waits until it is time for another attempt; hands the failure back when there is to be none.
+    pub(super) async fn after(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+        self.failures += 1;
+        if !error.is_passing() || self.failures >= self.http.config.attempts {
+            return Err(error.after(self.failures));
+        }
+        tokio::time::sleep(self.http.delay(self.failures, error.asked())).await;
+        Ok(())
+    }
+
+    /// There was progress: the failures before it do not count.
+    pub(super) fn forget(&mut self) {
+        self.failures = 0;
     }
 }
 
@@ -165,15 +198,23 @@ fn random_fraction() -> f64 {
     f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX)
 }
 
-/// The wait that a 429 or 503 asks for. (The form with a date is rare and treated as absent.)
-pub(super) fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds: u64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+/// The wait that an answer asks for: seconds, or a date (RFC 9110 §10.2.3). A date is held against the server's own
+/// clock where the answer tells it, as two clocks seldom agree.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let asked = text(RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(asked).ok()?;
+    let now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
+    Some(until.duration_since(now).unwrap_or_default())
 }
 
 /// What an answer that is no success means.
 pub(super) async fn failure(object: &str, authenticated: bool, response: Response) -> RegistryError {
     let status = response.status();
+    let asked = retry_after(response.headers(), SystemTime::now());
     let (kind, passing, text) = match status.as_u16() {
         401 if authenticated => {
             (ErrorKind::Unauthenticated, false, "the registry refuses these credentials".to_owned())
@@ -192,7 +233,7 @@ pub(super) async fn failure(object: &str, authenticated: bool, response: Respons
     let details = details(response).await;
     let text = if details.is_empty() { text } else { format!("{text}: {details}") };
     if passing {
-        RegistryError::passing(object, kind, text)
+        RegistryError::passing(object, kind, text).asking(asked)
     } else {
         RegistryError::lasting(object, kind, text)
     }
@@ -249,6 +290,32 @@ mod tests {
         assert!(error.to_string().contains("does not speak TLS"), "{error:?}");
         assert!(!error.is_passing(), "trying again does not help");
         serving.join().unwrap();
+    }
+
+    #[test]
+    fn waits_that_are_asked_for() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let check = |asked: Option<&str>, date: Option<&str>, expected: Option<u64>| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(RETRY_AFTER, asked), (DATE, date)] {
+                if let Some(value) = value {
+                    headers.insert(name, value.parse().unwrap());
+                }
+            }
+            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{asked:?} {date:?}");
+        };
+        let (date, later) = ("Sun, 09 Sep 2001 01:46:40 GMT", "Sun, 09 Sep 2001 01:47:00 GMT");
+        check(None, Some(date), None);
+        check(Some("7"), None, Some(7));
+        check(Some(" 0 "), None, Some(0));
+        check(Some(later), None, Some(20));
+        check(Some(date), None, Some(0));
+        check(Some("Sat, 08 Sep 2001 01:46:40 GMT"), None, Some(0));
+        check(Some(later), Some("Sun, 09 Sep 2001 01:46:55 GMT"), Some(5));
+        check(Some(later), Some("soon"), Some(20));
+        check(Some("Sunday, 09-Sep-01 01:47:00 GMT"), None, Some(20));
+        check(Some("soon"), None, None);
+        check(Some("-1"), None, None);
     }
 
     #[test]

@@ -3,12 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Hosts;
+
 /// How to reach registries.
 #[derive(Debug, Clone)]
 pub struct RegistryConfig {
     /// Registries (host and optional port, as in a reference) that are spoken to over plain HTTP. Loopback
     /// addresses and `localhost` always are.
     pub insecure: Vec<String>,
+    /// Registries with a configuration of their own, which is asked first.
+    pub hosts: Hosts,
     /// Attempts for one request that fails in a way that may pass, the first one included.
     pub attempts: u32,
     /// The delay before the second attempt; it doubles with each, with jitter, up to `backoff_max`.
@@ -35,6 +39,7 @@ impl Default for RegistryConfig {
     fn default() -> Self {
         Self {
             insecure: Vec::new(),
+            hosts: Hosts::default(),
             attempts: 5,
             backoff: Duration::from_millis(250),
             backoff_max: Duration::from_secs(30),

@@ -5,17 +5,32 @@ use std::net::{IpAddr, Ipv6Addr};
 use reqwest::Url;
 
 use super::RegistryConfig;
+use super::hosts::{Host, Mirror};
 
 /// The base address of the registry API of `registry` (host and optional port, as in a reference).
 pub(super) fn base_url(registry: &str, config: &RegistryConfig) -> Option<Url> {
-    let host = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
-    let plain = config.insecure.iter().any(|insecure| insecure == registry);
-    let url = Url::parse(&format!("https://{host}/")).ok()?;
-    if !plain && !is_loopback(&url) {
-        return Some(url);
+    let configured = config.hosts.get(registry).and_then(Host::insecure);
+    let listed = || config.insecure.iter().any(|insecure| insecure == registry).then_some(true);
+    let plain = match configured.or_else(listed) {
+        Some(plain) => plain,
+        None => is_loopback(&address_of(registry, false)?),
+    };
+    address_of(registry, plain)
+}
+
+/// The base address of the registry API at a mirror, whose scheme may be part of its address.
+pub(super) fn mirror_url(mirror: &Mirror, config: &RegistryConfig) -> Option<Url> {
+    match mirror.insecure {
+        Some(plain) => address_of(mirror.host.as_str(), plain),
+        None => base_url(mirror.host.as_str(), config),
     }
-    // Parsed anew: a default port of one scheme is none of the other.
-    Url::parse(&format!("http://{host}/")).ok()
+}
+
+/// Parsed for each scheme anew: a default port of one is none of the other.
+fn address_of(registry: &str, plain: bool) -> Option<Url> {
+    let host = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
+    let scheme = if plain { "http" } else { "https" };
+    Url::parse(&format!("{scheme}://{host}/")).ok()
 }
 
 /// The base address of what can be searched at `registry`: docker's hub has a host of its own for that.
@@ -89,6 +104,7 @@ pub(super) fn may_authenticate(registry: &Url, realm: &Url) -> Result<(), &'stat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::HostOptions;
 
     #[test]
     fn addresses() {
@@ -110,6 +126,30 @@ mod tests {
         let search = |registry: &str| search_url(registry, &config).unwrap().to_string();
         assert_eq!(search("docker.io"), "https://index.docker.io/");
         assert_eq!(search("localhost:5000"), "http://localhost:5000/");
+    }
+
+    #[test]
+    fn addresses_by_configuration() {
+        let mut config = RegistryConfig { insecure: vec!["a:1".into()], ..RegistryConfig::default() };
+        let options = |insecure| HostOptions { insecure, ..HostOptions::default() };
+        config.hosts.add("a:1", &options(Some(false))).unwrap();
+        config.hosts.add("b:1", &options(Some(true))).unwrap();
+        config.hosts.add("localhost:1", &options(Some(false))).unwrap();
+        config.hosts.add("localhost:2", &options(None)).unwrap();
+        let mirrors = ["b:1", "c", "http://c:2", "https://localhost:2/x", "b:1/x"];
+        let mirrors = mirrors.map(str::to_owned).to_vec();
+        config.hosts.add("m", &HostOptions { mirrors, ..HostOptions::default() }).unwrap();
+        let check = |registry: &str, expected: &str| {
+            assert_eq!(base_url(registry, &config).unwrap().as_str(), expected);
+        };
+        check("a:1", "https://a:1/");
+        check("b:1", "http://b:1/");
+        check("localhost:1", "https://localhost:1/");
+        check("localhost:2", "http://localhost:2/");
+        let mirrors = &config.hosts.get("m").unwrap().mirrors;
+        let urls: Vec<_> =
+            mirrors.iter().map(|mirror| mirror_url(mirror, &config).unwrap().to_string()).collect();
+        assert_eq!(urls, ["http://b:1/", "https://c/", "http://c:2/", "https://localhost:2/", "http://b:1/"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a registry, or the way to it, came to.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use ross_types::ErrorKind;
 
@@ -13,13 +14,15 @@ pub struct RegistryError {
     kind: ErrorKind,
     /// Whether the same request may succeed a moment later.
     passing: bool,
+    /// How long the server asks its clients to wait.
+    asked: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl RegistryError {
     /// A failure that will be the same next time.
     pub(crate) fn lasting(object: &str, kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self { object: object.to_owned(), text: text.into(), kind, passing: false, source: None }
+        Self { object: object.to_owned(), text: text.into(), kind, passing: false, asked: None, source: None }
     }
 
     /// A failure that may pass.
@@ -58,6 +61,16 @@ impl RegistryError {
     /// The same failure, as one that may pass.
     pub(crate) fn that_passes(self) -> Self {
         Self { passing: true, ..self }
+    }
+
+    /// The same failure of a server that asks to be left alone for so long.
+    pub(crate) fn asking(self, asked: Option<Duration>) -> Self {
+        Self { asked, ..self }
+    }
+
+    /// See [`Self::asking`].
+    pub(crate) fn asked(&self) -> Option<Duration> {
+        self.asked
     }
 
     pub(crate) fn is_passing(&self) -> bool {

@@ -9,7 +9,6 @@ use ross_types::{Digest, ErrorKind};
 
 use super::client::{self, Request};
 use super::payload::Payload;
-use super::retry::Retry;
 use super::upload::{Setback, digest_of};
 use super::{RegistryError, Repository};
 
@@ -17,7 +16,7 @@ impl Repository {
     /// Whether the repository has the blob `digest` of `size` bytes. A registry that does not tell has it not.
     pub(crate) async fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool, RegistryError> {
         let object = self.object(&format!("blob {digest}"));
-        let request = Request::new(Method::HEAD, self.url("blobs", &digest.to_string()));
+        let request = Request::new(Method::HEAD, self.origin().url("blobs", &digest.to_string()));
         let known = [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
         let response = self.insist(&object, &request, &known).await?;
         let length =
@@ -39,8 +38,8 @@ impl Repository {
         let media_type = HeaderValue::try_from(media_type).map_err(|_| {
             RegistryError::lasting(&object, ErrorKind::DataLoss, "its media type cannot be sent")
         })?;
-        let mut request =
-            Request::new(Method::PUT, self.url("manifests", target)).header(CONTENT_TYPE, media_type);
+        let mut request = Request::new(Method::PUT, self.origin().url("manifests", target))
+            .header(CONTENT_TYPE, media_type);
         request.body = Some(Payload::Bytes(bytes));
         let response = self.insist(&object, &request, &[StatusCode::CREATED]).await?;
         match digest_of(&response) {
@@ -59,11 +58,11 @@ impl Repository {
         request: &Request,
         wanted: &[StatusCode],
     ) -> Result<Response, RegistryError> {
-        let mut retry = Retry::new(&self.http);
+        let mut attempts = self.http.attempts();
         loop {
             match self.try_once(object, request, wanted).await {
                 Ok(response) => return Ok(response),
-                Err(Setback { error, asked, .. }) => retry.next(error, asked).await?,
+                Err(Setback { error, .. }) => attempts.after(error).await?,
             }
         }
     }
@@ -75,17 +74,16 @@ impl Repository {
         request: &Request,
         wanted: &[StatusCode],
     ) -> Result<Response, Setback> {
-        let response = self.send(object, request).await.map_err(Setback::of)?;
+        let response = self.origin().send(object, request).await.map_err(Setback::of)?;
         let status = response.status();
         if wanted.contains(&status) {
             return Ok(response);
         }
-        let asked = client::retry_after(&response);
-        let error = client::failure(object, self.is_known(), response).await;
+        let error = client::failure(object, self.origin().is_known(), response).await;
         let error = match error.kind() {
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => error.advise(&self.login_advice()),
             _ => error,
         };
-        Err(Setback { error, asked, status: Some(status) })
+        Err(Setback { error, status: Some(status) })
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use ross_types::ImageRef;
+use ross_types::{ImageRef, RegistryHost};
 
 use super::client::HttpClient;
+use super::login::login;
+use super::source::Access;
 use super::{Credentials, RegistryConfig, RegistryError, Repository};
 
 /// The way to all registries.
@@ -18,13 +20,22 @@ impl Registries {
         Self { http: Arc::new(HttpClient::new(config)) }
     }
 
-    /// The repository of `reference`.
+    /// The repository of `reference`, to fetch from.
     pub(crate) fn repository(
         &self,
         reference: &ImageRef,
         credentials: Option<Credentials>,
     ) -> Result<Arc<Repository>, RegistryError> {
-        Repository::new(self.http.clone(), reference, credentials).map(Arc::new)
+        Repository::new(self.http.clone(), reference, &Access::Pull, credentials).map(Arc::new)
+    }
+
+    /// See [`login`](super::login::login).
+    pub(crate) async fn login(
+        &self,
+        registry: &RegistryHost,
+        credentials: &Credentials,
+    ) -> Result<Option<String>, RegistryError> {
+        login(&self.http, registry, credentials).await
     }
 
     /// The repository of `reference`, to push to; blobs may be mounted from `others` on the same registry.
@@ -32,10 +43,9 @@ impl Registries {
         &self,
         reference: &ImageRef,
         credentials: Option<Credentials>,
-        others: &[String],
+        others: Vec<String>,
     ) -> Result<Arc<Repository>, RegistryError> {
-        let repository = Repository::new(self.http.clone(), reference, credentials)?;
-        Ok(Arc::new(repository.for_push(others)))
+        Repository::new(self.http.clone(), reference, &Access::Push(others), credentials).map(Arc::new)
     }
 
     pub(super) fn http(&self) -> Arc<HttpClient> {

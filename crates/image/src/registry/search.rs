@@ -9,6 +9,7 @@ use ross_types::{ErrorKind, ImageRef};
 use serde::Deserialize;
 
 use super::client::Request;
+use super::source::Access;
 use super::{Credentials, Registries, RegistryError, Repository, endpoint};
 
 /// As many results as docker's hub gives at once.
@@ -106,7 +107,7 @@ impl Registries {
             RegistryError::lasting(registry, ErrorKind::InvalidArgument, "the registry has no valid address")
         };
         let base = endpoint::search_url(registry, self.config()).ok_or_else(invalid)?;
-        let whole = Repository::whole(self.http(), registry, base, "registry:catalog:*", credentials);
+        let whole = Repository::whole(self.http(), registry, base, &Access::Catalog, credentials);
         match index(&whole, term, limit).await? {
             Some(found) => Ok(found),
             None if registry == "docker.io" => {
@@ -125,7 +126,7 @@ async fn index(
     limit: usize,
 ) -> Result<Option<Vec<SearchResult>>, RegistryError> {
     let object = registry.object("the search");
-    let mut url = registry.base().join("v1/search").expect("a path joins a base");
+    let mut url = registry.origin().base().join("v1/search").expect("a path joins a base");
     url.query_pairs_mut().append_pair("q", &term.text).append_pair("n", &limit.to_string());
     let hub = term.registry == "docker.io";
     let others: &[u16] = if hub { &[] } else { &[400, 401, 403, 404, 405, 406, 410, 501] };
@@ -135,7 +136,7 @@ async fn index(
     if response.status() != StatusCode::OK {
         return Ok(None);
     }
-    let bytes = registry.read_bounded(&object, response, MAX_PAGE).await?;
+    let bytes = registry.http.read_bounded(&object, response, MAX_PAGE).await?;
     // Some registries answer any path with a page for people.
     let Ok(index) = serde_json::from_slice::<Index>(&bytes) else { return Ok(None) };
     let prefix = if hub { String::new() } else { format!("{}/", term.registry) };
@@ -160,7 +161,7 @@ async fn catalog(
             "this registry cannot be searched: it has neither docker's search nor a catalog of its images";
         RegistryError::lasting(&term.registry, kind, text)
     };
-    let mut url = registry.base().join("v2/_catalog").expect("a path joins a base");
+    let mut url = registry.origin().base().join("v2/_catalog").expect("a path joins a base");
     url.query_pairs_mut().append_pair("n", &PAGE.to_string());
     let mut next = Some(url);
     let mut found = Vec::new();
@@ -172,7 +173,7 @@ async fn catalog(
             return Err(cannot(ErrorKind::Unimplemented));
         }
         next = next_page(registry, &response);
-        let bytes = registry.read_bounded(&object, response, MAX_PAGE).await?;
+        let bytes = registry.http.read_bounded(&object, response, MAX_PAGE).await?;
         let Ok(page) = serde_json::from_slice::<Catalog>(&bytes) else {
             return Err(cannot(ErrorKind::Unimplemented));
         };
@@ -199,7 +200,7 @@ fn next_page(registry: &Repository, response: &Response) -> Option<Url> {
     let (target, parameters) = link.strip_prefix('<')?.split_once('>')?;
     let is_next = parameters.replace([' ', '"'], "").contains("rel=next");
     let url = response.url().join(target).ok()?;
-    (is_next && endpoint::same_origin(registry.base(), &url)).then_some(url)
+    (is_next && endpoint::same_origin(registry.origin().base(), &url)).then_some(url)
 }
 
 #[cfg(test)]

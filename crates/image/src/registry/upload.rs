@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
@@ -15,7 +14,6 @@ use ross_types::{Digest, ErrorKind};
 use super::blob::PROGRESS;
 use super::client::Request;
 use super::payload::{Part, Payload, Position};
-use super::retry::Retry;
 use super::{RegistryError, Repository, endpoint};
 
 /// Chunks do not get smaller than this, in bytes, however much a registry dislikes them.
@@ -34,15 +32,13 @@ pub(crate) enum Uploaded {
 #[derive(Debug)]
 pub(super) struct Setback {
     pub(super) error: RegistryError,
-    /// The wait that the registry asked for.
-    pub(super) asked: Option<Duration>,
     /// The registry's answer, if there was one.
     pub(super) status: Option<StatusCode>,
 }
 
 impl Setback {
     pub(super) fn of(error: RegistryError) -> Self {
-        Self { error, asked: None, status: None }
+        Self { error, status: None }
     }
 
     /// Whether the registry wants these bytes, but not all of them at once.
@@ -111,7 +107,7 @@ impl<'a> Upload<'a> {
                 return Ok(Uploaded::Mounted(other.clone()));
             }
         }
-        let mut retry = Retry::new(&self.repository.http);
+        let mut attempts = self.repository.http.attempts();
         let mut whole = self.size <= self.chunk;
         // Up to where it was when failures were last forgotten; it never falls, so that the work ends.
         let mut reached = 0;
@@ -132,7 +128,7 @@ impl<'a> Upload<'a> {
                     continue;
                 }
             }
-            retry.next(self.lost(setback.error, setback.status), setback.asked).await?;
+            attempts.after(self.lost(setback.error, setback.status)).await?;
             if self.resume().await {
                 return Ok(Uploaded::Sent);
             }
@@ -140,7 +136,7 @@ impl<'a> Upload<'a> {
             whole &= offset == 0;
             if offset >= reached + PROGRESS {
                 reached = offset;
-                retry.forget();
+                attempts.forget();
             }
         }
     }
@@ -153,7 +149,7 @@ impl<'a> Upload<'a> {
 
     /// Whether the registry takes the blob from `other`. Whatever stands against it, the blob can still be sent.
     async fn mount(&mut self, other: &str) -> bool {
-        let mut url = self.repository.url("blobs", "uploads/");
+        let mut url = self.repository.origin().url("blobs", "uploads/");
         url.query_pairs_mut().append_pair("mount", &self.digest.to_string()).append_pair("from", other);
         let mut request = Request::new(Method::POST, url);
         request.body = Some(Payload::empty());
@@ -198,7 +194,7 @@ impl<'a> Upload<'a> {
     }
 
     async fn begin(&self) -> Result<Session, Setback> {
-        let mut request = Request::new(Method::POST, self.repository.url("blobs", "uploads/"));
+        let mut request = Request::new(Method::POST, self.repository.origin().url("blobs", "uploads/"));
         request.body = Some(Payload::empty());
         let response = self.repository.try_once(&self.object, &request, &[StatusCode::ACCEPTED]).await?;
         self.session_of(&response, 0)
@@ -212,7 +208,7 @@ impl<'a> Upload<'a> {
         let location = location.and_then(|location| response.url().join(location).ok());
         let location =
             location.ok_or_else(|| wrong("the registry begins an upload and does not say where".into()))?;
-        endpoint::may_follow(self.repository.base(), &location)
+        endpoint::may_follow(self.repository.origin().base(), &location)
             .and_then(|()| endpoint::may_follow(response.url(), &location))
             .map_err(|why| wrong(format!("the registry sends the upload {why}")))?;
         let least = response.headers().get("oci-chunk-min-length");
@@ -300,7 +296,7 @@ impl<'a> Upload<'a> {
 
     async fn delete(&self, location: Url) {
         // What a registry has this host remove elsewhere may be no upload.
-        if !endpoint::same_origin(self.repository.base(), &location) {
+        if !endpoint::same_origin(self.repository.origin().base(), &location) {
             return;
         }
         let request = Request::new(Method::DELETE, location);

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ross_types::{Digest, ImageRef, Platform};
+use ross_types::{Digest, ImageRef, Platform, RegistryHost};
 
 use super::{Inner, Lease, Wants, names, remove};
 use crate::error::Error;
@@ -113,6 +113,19 @@ impl ImageStore {
         let parsed =
             Term::parse(term).map_err(|reason| Error::InvalidTerm { term: term.to_owned(), reason })?;
         Ok(self.inner.registries.search(&parsed, limit.min(MAX_RESULTS), credentials).await?)
+    }
+
+    /// Shows credentials to `registry`. Answers the identity token to be kept in their place, where the registry's token
+    /// service gives one.
+    ///
+    /// # Errors
+    /// [`Error::Registry`]: the credentials are refused, or the registry cannot be asked.
+    pub async fn login(
+        &self,
+        registry: &RegistryHost,
+        credentials: &Credentials,
+    ) -> Result<Option<String>, Error> {
+        Ok(self.inner.registries.login(registry, credentials).await?)
     }
 
     /// Reads images from an archive: an OCI layout or a docker archive, plain or compressed by gzip or zstd. Images

@@ -11,6 +11,7 @@ use super::lease::{Fate, Leases, Wants};
 use crate::content::{BlobStore, Gates};
 use crate::error::Error;
 use crate::layer::{LayerStore, UnpackLimits};
+use crate::pull::Onlookers;
 use crate::registry::Registries;
 use crate::snapshot::Snapshots;
 
@@ -23,6 +24,7 @@ pub(crate) struct Inner {
     pub(crate) layers: LayerStore,
     pub(crate) snapshots: Snapshots,
     pub(crate) gates: Gates,
+    pub(crate) onlookers: Onlookers,
     pub(crate) leases: Leases,
     pub(crate) limits: UnpackLimits,
     /// A permit for each layer in the making, of whichever pull or load.
@@ -49,6 +51,7 @@ impl Inner {
             blobs,
             layers,
             gates: Gates::default(),
+            onlookers: Onlookers::default(),
             leases: Leases::default(),
             limits: UnpackLimits::default(),
             layers_at_once: Arc::new(Semaphore::new(at_once())),

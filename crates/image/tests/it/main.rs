@@ -4,10 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archives;
+mod certificates;
 mod faults;
 mod fixture;
 mod good;
+mod login;
+mod mirrors;
 mod peer;
+mod proxy;
 mod push;
 mod push_faults;
 mod records;
@@ -15,4 +19,7 @@ mod registry;
 mod removal;
 mod saves;
 mod search;
+mod sharing;
 mod taker;
+mod tls;
+mod tokens;

@@ -1,4 +1,4 @@
-//! A registry that does what a test tells it to, over plain HTTP on a loopback address.
+//! A registry that does what a test tells it to, on a loopback address, over plain HTTP or TLS.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -6,7 +6,26 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 use crate::fixture::{TestImage, sha256};
+
+/// A connection, encrypted or not.
+trait Wire: Read + Write + Send {
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Wire for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Wire for StreamOwned<ServerConnection, TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        &self.sock
+    }
+}
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -100,6 +119,17 @@ pub struct Registry {
 
 impl Registry {
     pub fn start() -> Self {
+        Self::start_with(|stream| Box::new(stream))
+    }
+
+    pub fn start_tls(config: Arc<ServerConfig>) -> Self {
+        Self::start_with(move |stream| {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            Box::new(StreamOwned::new(connection, stream))
+        })
+    }
+
+    fn start_with(wire: impl Fn(TcpStream) -> Box<dyn Wire> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let state = Arc::new(State::default());
@@ -107,8 +137,10 @@ impl Registry {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = serving.clone();
+                stream.set_nodelay(true).unwrap();
+                let mut stream = wire(stream);
                 // A client that goes away in the middle is what half of the tests are about.
-                std::thread::spawn(move || drop(serve(&state, stream)));
+                std::thread::spawn(move || drop(serve(&state, &mut *stream)));
             }
         });
         Self { address, state }
@@ -202,21 +234,20 @@ fn honest(state: &State, request: &Request) -> Reply {
     }
 }
 
-fn serve(state: &State, mut stream: TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+fn serve(state: &State, stream: &mut dyn Wire) -> io::Result<()> {
     let mut pending = Vec::new();
-    while let Some(request) = read_request(state, &mut stream, &mut pending)? {
+    while let Some(request) = read_request(state, stream, &mut pending)? {
         state.requests.lock().unwrap().push(request.clone());
         let hooked = state.hook.lock().unwrap().as_mut().and_then(|hook| hook(&request));
         let reply = hooked.unwrap_or_else(|| honest(state, &request));
-        if request.cut || !send(&mut stream, &request, &reply)? {
+        if request.cut || !send(stream, &request, &reply)? {
             return Ok(());
         }
     }
     Ok(())
 }
 
-fn read_request(state: &State, stream: &mut TcpStream, pending: &mut Vec<u8>) -> io::Result<Option<Request>> {
+fn read_request(state: &State, stream: &mut dyn Wire, pending: &mut Vec<u8>) -> io::Result<Option<Request>> {
     let mut buffer = [0; 65536];
     let end = loop {
         if let Some(end) = pending.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -259,7 +290,7 @@ fn read_request(state: &State, stream: &mut TcpStream, pending: &mut Vec<u8>) ->
 }
 
 /// Says whether the connection can serve another request.
-fn send(stream: &mut TcpStream, request: &Request, reply: &Reply) -> io::Result<bool> {
+fn send(stream: &mut dyn Wire, request: &Request, reply: &Reply) -> io::Result<bool> {
     let mut head = format!("HTTP/1.1 {} Status\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -297,8 +328,8 @@ fn send(stream: &mut TcpStream, request: &Request, reply: &Reply) -> io::Result<
 }
 
 /// Waits until the client is gone, for no longer than `limit`.
-fn wait_for_end(stream: &mut TcpStream, limit: Option<Duration>) -> io::Result<bool> {
-    stream.set_read_timeout(limit)?;
+fn wait_for_end(stream: &mut dyn Wire, limit: Option<Duration>) -> io::Result<bool> {
+    stream.socket().set_read_timeout(limit)?;
     match stream.read(&mut [0; 16]) {
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
             Ok(false)
