@@ -7,7 +7,9 @@
 #![deny(missing_docs)]
 
 mod content;
+mod durable;
 mod error;
+mod fault;
 mod image;
 pub mod layer;
 mod load;
@@ -18,9 +20,14 @@ mod record;
 mod registry;
 pub mod snapshot;
 mod store;
+mod verify;
 
 pub use content::ContentError;
+pub use durable::Step;
 pub use error::Error;
+pub use fault::Moment;
+#[cfg(feature = "faults")]
+pub use fault::{Action, arm, disarm};
 pub use image::{Image, ImageUse, Loaded, Pulled, Removed};
 pub use load::ArchiveError;
 #[doc(hidden)]
@@ -30,3 +37,4 @@ pub use progress::{LayerState, ProgressSink, PullEvent};
 pub use record::{ImageRecord, ImageRecords, LayerRecord, RecordsError};
 pub use registry::{Credentials, RegistryConfig, RegistryError};
 pub use store::{Hold, ImageStore, StoreConfig};
+pub use verify::{Finding, Mended, Subject, Verified, VerifyEvent, VerifyOrder, VerifySink};

@@ -34,6 +34,8 @@ pub enum ImageCommand {
     Search(SearchArgs),
     /// Load images from an archive
     Load(LoadArgs),
+    /// Hold images on disk against their digests, and mend what is wrong
+    Verify(VerifyArgs),
 }
 
 /// One or more images.
@@ -180,6 +182,20 @@ pub struct LoadArgs {
     #[arg(short, long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// Only names and errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `image verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Names, ids or unambiguous prefixes of ids; all images by default
+    #[arg(value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// Fetch what is wrong again from the registry that the image's names lead to
+    #[arg(long)]
+    pub repair: bool,
+    /// Only what is wrong
     #[arg(short, long)]
     pub quiet: bool,
 }

@@ -19,6 +19,6 @@ pub use create::{
 };
 pub use image::{
     BuildArgs, ImageArgs, ImageCommand, ImageListArgs, ImageRemoveArgs, LoadArgs, PullArgs, PushArgs,
-    SearchArgs, TagArgs,
+    SearchArgs, TagArgs, VerifyArgs,
 };
 pub use process::{ProcessArgs, SessionArgs};

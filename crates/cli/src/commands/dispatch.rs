@@ -2,7 +2,7 @@
 
 use super::{
     Context, Outcome, attach, container, create, exec, image, inspect, lifecycle, logs, pull, run, stats,
-    system,
+    system, verify,
 };
 use crate::args::{Command, ContainerCommand, ImageCommand};
 
@@ -42,6 +42,7 @@ pub async fn dispatch(command: Command, context: &mut Context) -> Outcome {
             Image::Tag(args) => image::tag(args, context).await,
             Image::Search(args) => image::search(args, context).await,
             Image::Load(args) => image::load(args, context).await,
+            Image::Verify(args) => verify::verify(args, context).await,
         },
         Command::Run(args) => run::run(&args, context).await,
         Command::Create(args) => {

@@ -15,6 +15,7 @@ mod pull;
 mod run;
 mod stats;
 mod system;
+mod verify;
 
 use context::{Context, Outcome};
 pub use program::main;

@@ -321,6 +321,7 @@ service! {
         type PullImageStream = Answers<PullImageResponse>;
         type PushImageStream = Answers<PushImageResponse>;
         type BuildImageStream = Answers<BuildImageResponse>;
+        type VerifyImagesStream = Answers<VerifyImagesResponse>;
 
         async fn inspect_image(
             &self,
@@ -377,5 +378,6 @@ service! {
         build_image: Streaming<BuildImageRequest> => Self::BuildImageStream,
         tag_image: TagImageRequest => TagImageResponse,
         search_images: SearchImagesRequest => SearchImagesResponse,
+        verify_images: VerifyImagesRequest => Self::VerifyImagesStream,
     }
 }

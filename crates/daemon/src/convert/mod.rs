@@ -1,4 +1,5 @@
-//! Messages to the engine's model and back. Pure but for [`pull`] and [`archive`], which carry streams across.
+//! Messages to the engine's model and back. Pure but for [`pull`], [`verify`] and [`archive`], which carry
+//! streams across.
 
 pub mod archive;
 pub mod container;
@@ -12,3 +13,4 @@ pub mod pull;
 pub mod shape;
 pub mod stats;
 pub mod time;
+pub mod verify;

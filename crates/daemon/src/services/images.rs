@@ -67,6 +67,7 @@ impl ImageService for Images {
     type PullImageStream = Answers<PullImageResponse>;
     type PushImageStream = Answers<PushImageResponse>;
     type BuildImageStream = Answers<BuildImageResponse>;
+    type VerifyImagesStream = Answers<VerifyImagesResponse>;
 
     async fn list_images(
         &self,
@@ -194,5 +195,16 @@ impl ImageService for Images {
         _: Request<SearchImagesRequest>,
     ) -> Result<Response<SearchImagesResponse>, Status> {
         Err(unimplemented("searching a registry", "look on the registry's own pages"))
+    }
+
+    async fn verify_images(
+        &self,
+        request: Request<VerifyImagesRequest>,
+    ) -> Result<Response<Self::VerifyImagesStream>, Status> {
+        if request.get_ref().repair {
+            log_change(&request, "VerifyImages", &request.get_ref().images.join(" "));
+        }
+        let verifying = convert::verify::verify(self.engine.clone(), request.into_inner());
+        Ok(Response::new(self.stop.cut(verifying)))
     }
 }

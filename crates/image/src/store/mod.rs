@@ -10,3 +10,5 @@ pub(crate) use image_store::blocking;
 pub use image_store::{Hold, ImageStore, StoreConfig};
 pub(crate) use inner::Inner;
 pub(crate) use lease::{Lease, Wants};
+pub(crate) use names::find as find_record;
+pub(crate) use remove::wants_of;

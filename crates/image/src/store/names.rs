@@ -10,7 +10,7 @@ const MIN_PREFIX: usize = 1;
 
 /// How an image was named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Named {
+pub(crate) enum Named {
     /// By its id, or the beginning of it.
     Id,
     /// By this reference.
@@ -18,7 +18,7 @@ pub(super) enum Named {
 }
 
 /// The image that `name` means, by Docker's rules: a full id, then a reference, then the first digits of an id.
-pub(super) fn find(mut records: Vec<ImageRecord>, name: &str) -> Result<(ImageRecord, Named), Error> {
+pub(crate) fn find(mut records: Vec<ImageRecord>, name: &str) -> Result<(ImageRecord, Named), Error> {
     let hex = name.strip_prefix("sha256:").or_else(|| name.strip_prefix("sha512:"));
     if let Some(position) = full_id(name).and_then(|id| records.iter().position(|record| record.id == id)) {
         return Ok((records.swap_remove(position), Named::Id));

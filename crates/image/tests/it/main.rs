@@ -11,3 +11,6 @@ mod peer;
 mod records;
 mod registry;
 mod removal;
+mod sweep;
+mod together;
+mod verify;
