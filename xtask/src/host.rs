@@ -18,6 +18,9 @@ pub const QEMU: Program = Program { name: "qemu-system-x86_64", package: "qemu-s
 pub const MKFS: Program = Program { name: "mkfs.ext4", package: "e2fsprogs" };
 pub const REGISTRY: Program = Program { name: "docker-registry", package: "docker-registry" };
 pub const IP: Program = Program { name: "ip", package: "iproute2" };
+pub const MKFS_XFS: Program = Program { name: "mkfs.xfs", package: "xfsprogs" };
+pub const LOSETUP: Program = Program { name: "losetup", package: "mount" };
+pub const DMSETUP: Program = Program { name: "dmsetup", package: "dmsetup" };
 /// What programs tell a service manager with, for tests of that.
 pub const NOTIFY: Program = Program { name: "systemd-notify", package: "systemd" };
 pub const STRACE: Program = Program { name: "strace", package: "strace" };

@@ -9,6 +9,7 @@ mod bench;
 mod binaries;
 mod conformance;
 mod debian;
+mod faults;
 mod host;
 mod isolate;
 mod page;
@@ -32,6 +33,8 @@ usage: cargo xtask COMMAND
                       ross against its peers from Debian, in one run
   conformance [--vm] [--seat N] [--runtime PATH]... [--write] [FILTER]...
                       the OCI runtime specification, case by case, on ross-runtime, crun and runc
+  faults images [--cuts N] [--lanes N] [--peers] [--vm] [--seat N] [--write]
+                      power cuts during and after a pull: what is on disk afterwards, and whether a pull mends it
   trace [--vm] [--samples N] [--write]
                       where the time of one `ross-runtime run` goes, phase by phase
   vm [--keep-disk] [--seat N] -- COMMAND...
@@ -68,6 +71,8 @@ fn run(mut args: Vec<String>) -> Result<ExitCode> {
             bench::main(&args)
         }
         "bench-steps" => bench::steps(&args),
+        "faults" => faults::main(&args),
+        "faults-steps" => faults::steps(&args),
         "conformance" => conformance::run(&args),
         "tidy" => tidy::run(),
         "vm" => vm::run(&args),

@@ -7,7 +7,9 @@
 #![deny(missing_docs)]
 
 mod content;
+mod durable;
 mod error;
+mod fault;
 mod image;
 pub mod layer;
 mod load;
@@ -20,9 +22,14 @@ mod registry;
 mod save;
 pub mod snapshot;
 mod store;
+mod verify;
 
 pub use content::ContentError;
+pub use durable::Step;
 pub use error::Error;
+pub use fault::Moment;
+#[cfg(feature = "faults")]
+pub use fault::{Action, arm, disarm};
 pub use image::{Image, ImageUse, Loaded, Pulled, Pushed, Removed};
 pub use load::ArchiveError;
 #[doc(hidden)]
@@ -35,3 +42,4 @@ pub use registry::{
 };
 pub use save::Saving;
 pub use store::{Hold, ImageStore, StoreConfig};
+pub use verify::{Finding, Mended, Subject, Verified, VerifyEvent, VerifyOrder, VerifySink};

@@ -7,6 +7,7 @@
 use std::fmt::Debug;
 
 use ross_types::{ChainId, DiffId, Digest, ErrorKind, ImageRef, Platform};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 /// One image, by the digest of its configuration.
@@ -119,5 +120,13 @@ impl RecordsError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+}
+
+/// A failure point's errno.
+impl From<Errno> for RecordsError {
+    fn from(errno: Errno) -> Self {
+        let source = std::io::Error::from(errno);
+        Self::new("write", crate::layer::kind_of_io(&source), source)
     }
 }

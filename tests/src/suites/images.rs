@@ -1,11 +1,13 @@
 //! Images from a real registry and from files: what is pulled, how it unpacks, how it is named and removed.
 
 use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rootfs_fixtures::{Compression, Flavour, Registry};
 
-use crate::harness::{Bed, Case, Need};
+use crate::harness::{Bed, Case, Daemon, Need};
 
 const REGISTRY: Need = Need::Program("docker-registry", "docker-registry");
 
@@ -21,6 +23,8 @@ pub const CASES: &[Case] = &[
     Case { name: "images/remove-while-in-use", needs: &[], run: in_use },
     Case { name: "images/progress-in-a-pipe-is-plain-lines", needs: &[REGISTRY], run: progress },
     Case { name: "images/survive-a-crash-of-the-daemon", needs: &[], run: crash },
+    Case { name: "images/remove-on-a-full-disk", needs: &[], run: full_disk },
+    Case { name: "images/verify-and-repair", needs: &[REGISTRY], run: verify },
 ];
 
 fn registry(bed: &mut Bed) -> Result<Registry> {
@@ -237,5 +241,115 @@ fn crash(bed: &mut Bed) -> Result<()> {
     bed.daemon()?.crash_and_restart()?;
     bed.ross(&["images"])?.ok()?.says("busybox")?;
     bed.ross(&["run", "--rm", "busybox", "echo", "whole"])?.ok()?.prints("whole")?;
+    Ok(())
+}
+
+/// The file with this end of its path, in one of the daemon's layers.
+fn in_layers(layers: &Path, end: &str) -> Result<PathBuf> {
+    let trees = fs::read_dir(layers)?.flatten().map(|entry| entry.path().join("tree").join(end));
+    trees.into_iter().find(|path| path.is_file()).with_context(|| format!("no layer has {end}"))
+}
+
+fn verify(bed: &mut Bed) -> Result<()> {
+    let registry = registry(bed)?;
+    let image = rootfs_fixtures::busybox(Compression::Gzip, Flavour::Oci)?;
+    rootfs_fixtures::push(&image, &registry.address(), "whole", "1")?;
+    let reference = format!("{}/whole:1", registry.address());
+    let own = bed.own_daemon()?;
+    own.ross(&["pull", &reference])?.ok()?;
+    own.ross(&["image", "verify"])?.ok()?.says("1 image, ")?.says("all as they should be")?;
+
+    let page = in_layers(&own.root().join("layers"), "www/index.html")?;
+    fs::write(&page, "changed")?;
+    let found = own.ross(&["image", "verify", &reference])?.exits(1)?;
+    found.says(&reference)?.says("www/index.html: has 7 bytes instead of")?.says("1 wrong")?;
+    let json = own.ross(&["image", "verify", "--format", "json"])?.exits(1)?;
+    let json: serde_json::Value = serde_json::from_str(json.text())?;
+    ensure!(json["wrong"] == 1 && json["findings"][0]["path"] == "www/index.html", "{json}");
+
+    // A layer that a running container sees is left alone.
+    own.ross(&["run", "-d", "--name", "user", &reference, "sleep", "1000"])?.ok()?;
+    own.ross(&["image", "verify", "--repair"])?
+        .exits(1)?
+        .says("container user runs on it; stop the container")?;
+    ensure!(fs::read(&page)? == b"changed", "a layer in use was changed");
+    own.ross(&["rm", "-f", "user"])?.ok()?;
+    own.ross(&["image", "verify", "--repair"])?.ok()?.says("(repaired)")?.says("1 repaired")?;
+    own.ross(&["run", "--rm", &reference, "cat", "/www/index.html"])?.ok()?.says("served by ross")?;
+
+    // A blob is fetched again.
+    for entry in fs::read_dir(own.root().join("blobs/sha256"))?.flatten() {
+        if entry.metadata()?.len() > 10_000 {
+            fs::write(entry.path(), "damaged")?;
+        }
+    }
+    own.ross(&["image", "verify"])?.exits(1)?.says("blob sha256:")?;
+    own.ross(&["image", "verify", "--repair"])?.ok()?.says("repaired")?;
+    own.ross(&["image", "verify"])?.ok()?;
+    own.ross(&["image", "verify", "nothing:1"])?.exits(1)?.complains(&["nothing:1"])?;
+    own.ross(&["rmi", &reference])?.ok()?;
+    own.stop()
+}
+
+/// A file system of its own for as long as it exists.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(path: &Path) -> Result<Self> {
+        let (flags, options) = (rustix::mount::MountFlags::empty(), c"size=48m,mode=755");
+        rustix::mount::mount("tmpfs", path, "tmpfs", flags, options).context("mount a tmpfs")?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Takes what is free, to the last page.
+    fn fill(&self) -> Result<()> {
+        let mut filler = fs::File::create(self.0.join("filler"))?;
+        let pages = [0; 1 << 16];
+        for length in [1 << 16, 1 << 12] {
+            while filler.write(&pages[..length]).is_ok_and(|written| written > 0) {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+/// Removing is what gives space back: it works when there is none, and says so of all else.
+fn full_disk(bed: &mut Bed) -> Result<()> {
+    let dir = bed.folder("full")?;
+    let archive = bed.folder("archive")?.join("busybox.tar");
+    let image = rootfs_fixtures::busybox(Compression::Gzip, Flavour::Docker)?;
+    fs::write(&archive, image.docker_archive("busybox:latest"))?;
+    fs::create_dir(dir.join("root"))?;
+    let small = Small::mount(&dir.join("root"))?;
+    let own = Daemon::start(&bed.program("."), &dir)?;
+    own.ross(&["load", "-i", &archive.to_string_lossy()])?.ok()?;
+    small.fill()?;
+    let loaded = own.ross(&["load", "-i", &archive.to_string_lossy()])?.exits(1)?;
+    loaded.complains(&["No space left on device"])?;
+    // The database grows by the pages of each change, until it cannot.
+    let mut tagged = own.ross(&["tag", "busybox", "other:0"])?;
+    for number in 1..200 {
+        if tagged.code != 0 {
+            break;
+        }
+        tagged = own.ross(&["tag", "busybox", &format!("other:{number}")])?;
+    }
+    tagged.exits(1)?.complains(&["full"])?;
+    own.ross(&["image", "rm", "-f", "busybox"])?.ok()?.says("Untagged")?;
+    let id = own.ross(&["images", "-q"])?.ok()?.text().lines().next().map(str::to_owned);
+    if let Some(id) = id {
+        own.ross(&["rmi", "-f", &id])?.ok()?.says("Deleted")?;
+    }
+    own.ross(&["images", "-q"])?.ok()?.prints("")?;
+    let left =
+        fs::read_dir(own.root().join("layers"))?.flatten().filter(|entry| entry.file_name() != ".staging");
+    ensure!(left.count() == 0, "layers stay");
+    own.stop()?;
+    drop(small);
     Ok(())
 }

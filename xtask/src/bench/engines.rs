@@ -17,7 +17,10 @@ use crate::host;
 pub struct Engine {
     pub name: &'static str,
     pub kind: Kind,
+    /// Sockets, logs, what lasts as long as the daemons.
     dir: PathBuf,
+    /// Images and all else that is to last.
+    data: PathBuf,
     bin: PathBuf,
     daemons: Vec<Server>,
 }
@@ -37,17 +40,21 @@ impl Engine {
     /// Starts the engine's daemons, if it has any.
     pub fn start(place: &Place, name: &'static str, kind: Kind) -> Result<Self> {
         let dir = place.folder(name)?;
-        Self::start_in(place, name, kind, dir)
+        Self::start_in(&dir, &dir, &place.bin, name, kind)
     }
 
-    /// The same with its data in `dir`.
-    pub fn start_in(place: &Place, name: &'static str, kind: Kind, dir: PathBuf) -> Result<Self> {
-        fs::create_dir_all(&dir)?;
-        let mut engine = Self { name, kind, dir, bin: place.bin.clone(), daemons: Vec::new() };
+    /// The same with its data in one folder and all else in another.
+    pub fn start_in(dir: &Path, data: &Path, bin: &Path, name: &'static str, kind: Kind) -> Result<Self> {
+        let [dir, data, bin] = [dir, data, bin].map(Path::to_owned);
+        let mut engine = Self { name, kind, dir, data, bin, daemons: Vec::new() };
         match kind {
             Kind::Ross => {
-                let mut rossd = Command::new(place.bin.join("rossd"));
-                rossd.arg("--root").arg(engine.dir.join("root")).arg("--state").arg(engine.dir.join("state"));
+                let mut rossd = Command::new(engine.bin.join("rossd"));
+                rossd
+                    .arg("--root")
+                    .arg(engine.data.join("root"))
+                    .arg("--state")
+                    .arg(engine.dir.join("state"));
                 rossd.arg("--listen").arg(format!("unix://{}", engine.dir.join("ross.sock").display()));
                 engine.daemon(rossd, "rossd", "ross.sock")?;
             }
@@ -68,13 +75,17 @@ impl Engine {
                 let mut dockerd = Command::new(host::find("dockerd").context("no dockerd here")?);
                 dockerd
                     .arg("--data-root")
-                    .arg(engine.dir.join("root"))
+                    .arg(engine.data.join("root"))
                     .arg("--exec-root")
                     .arg(engine.dir.join("exec"));
                 dockerd.arg("--pidfile").arg(engine.dir.join("docker.pid"));
                 dockerd.arg("--containerd").arg(engine.dir.join("containerd.sock"));
                 dockerd.arg("-H").arg(format!("unix://{}", engine.dir.join("docker.sock").display()));
                 dockerd.args(["--storage-driver", "overlay2"]);
+                if engine.data != engine.dir {
+                    // Where its data is to last no container is started, and several daemons share one network.
+                    dockerd.args(["--bridge=none", "--iptables=false", "--ip-masq=false"]);
+                }
                 engine.daemon(dockerd, "dockerd", "docker.sock")?;
             }
         }
@@ -88,7 +99,7 @@ impl Engine {
             &config,
             format!(
                 "version = 2\nroot = \"{}\"\nstate = \"{}\"\n[grpc]\naddress = \"{}\"\n",
-                self.dir.join("containerd").display(),
+                self.data.join("containerd").display(),
                 self.dir.join("containerd-state").display(),
                 socket.display()
             ),
@@ -117,7 +128,7 @@ impl Engine {
             }
             Kind::Podman => {
                 let mut client = Command::new(host::find("podman").context("no podman here")?);
-                client.arg("--root").arg(self.dir.join("root")).arg("--runroot").arg(self.dir.join("run"));
+                client.arg("--root").arg(self.data.join("root")).arg("--runroot").arg(self.dir.join("run"));
                 client.args([
                     "--cgroup-manager",
                     "cgroupfs",
@@ -148,7 +159,7 @@ impl Engine {
     pub fn call(&self, args: &[&str]) -> Result<()> {
         let mut client = self.client()?;
         client.args(args);
-        command(client, &self.dir.join("call.log"))
+        command(client, &self.log())
     }
 
     /// Options that `run` needs here. Debian's crun cannot make a cgroup without CAP_SYS_RESOURCE: its device program
@@ -164,17 +175,17 @@ impl Engine {
 
     /// Pulls from a loopback registry.
     pub fn pull(&self, reference: &str) -> Result<()> {
-        command(self.pulling(reference)?, &self.dir.join("call.log"))
+        command(self.pulling(reference)?, &self.log())
     }
 
-    /// [`Self::pull`], to be run.
+    /// The client that pulls, not started yet.
     pub fn pulling(&self, reference: &str) -> Result<Command> {
         let mut client = self.client()?;
-        client.args(match self.kind {
-            Kind::Ross | Kind::Docker => &["pull"][..],
-            Kind::Podman => &["pull", "--tls-verify=false"],
-            Kind::Containerd => &["image", "pull", "--plain-http"],
-        });
+        match self.kind {
+            Kind::Ross | Kind::Docker => client.arg("pull"),
+            Kind::Podman => client.args(["pull", "--tls-verify=false"]),
+            Kind::Containerd => client.args(["image", "pull", "--plain-http"]),
+        };
         client.arg(reference);
         Ok(client)
     }
@@ -193,6 +204,34 @@ impl Engine {
             Kind::Ross | Kind::Docker => self.call(&["push", reference]),
             Kind::Podman => self.call(&["push", "--tls-verify=false", reference]),
             Kind::Containerd => self.call(&["image", "push", "--plain-http", reference]),
+        }
+    }
+
+    /// Whether the engine says that it has the image.
+    pub fn has(&self, reference: &str) -> bool {
+        let listed = |args: &[&str]| {
+            let output = self.client().and_then(|mut client| Ok(client.args(args).output()?));
+            output.is_ok_and(|output| {
+                let names = String::from_utf8_lossy(&output.stdout).into_owned();
+                output.status.success() && names.lines().any(|name| name == reference)
+            })
+        };
+        match self.kind {
+            Kind::Ross => self.call(&["image", "inspect", reference]).is_ok(),
+            Kind::Docker | Kind::Podman => self.call(&["inspect", "--type", "image", reference]).is_ok(),
+            Kind::Containerd => listed(&["image", "ls", "-q"]),
+        }
+    }
+
+    /// What the last call said.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("call.log")
+    }
+
+    /// Kills the daemons, as a power cut does.
+    pub fn kill(self) {
+        for daemon in &self.daemons {
+            let _ = Command::new("kill").args(["-KILL", &daemon.pid().to_string()]).status();
         }
     }
 

@@ -4,7 +4,7 @@
 //! Never a test: a figure depends on the machine. Everything runs in namespaces of its own, or with `--vm` in the
 //! test machine, where the peers that need cgroup controllers can run.
 
-mod engines;
+pub mod engines;
 mod images;
 mod memory;
 mod pull;
@@ -192,7 +192,7 @@ fn remove_group(group: &Path) {
 
 /// Where the measurements lie: binaries under test, a folder on a real file system, how many samples.
 #[derive(Debug)]
-struct Place {
+pub struct Place {
     bin: PathBuf,
     dir: PathBuf,
     samples: usize,

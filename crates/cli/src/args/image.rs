@@ -36,6 +36,8 @@ pub enum ImageCommand {
     Load(LoadArgs),
     /// Write images to an archive
     Save(SaveArgs),
+    /// Hold images on disk against their digests, and mend what is wrong
+    Verify(VerifyArgs),
 }
 
 /// One or more images.
@@ -201,4 +203,18 @@ pub struct SaveArgs {
     /// File to write; standard output by default
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `image verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Names, ids or unambiguous prefixes of ids; all images by default
+    #[arg(value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// Fetch what is wrong again from the registry that the image's names lead to
+    #[arg(long)]
+    pub repair: bool,
+    /// Only what is wrong
+    #[arg(short, long)]
+    pub quiet: bool,
 }

@@ -20,7 +20,7 @@ pub use create::{
 };
 pub use image::{
     BuildArgs, ImageArgs, ImageCommand, ImageListArgs, ImageRemoveArgs, LoadArgs, PullArgs, PushArgs,
-    SaveArgs, SearchArgs, TagArgs,
+    SaveArgs, SearchArgs, TagArgs, VerifyArgs,
 };
 pub use login::{LoginArgs, LogoutArgs};
 pub use process::{ProcessArgs, SessionArgs};

@@ -2,7 +2,7 @@
 
 use super::{
     Context, Outcome, attach, container, create, exec, image, inspect, lifecycle, login, logs, pull, run,
-    save, stats, system,
+    save, stats, system, verify,
 };
 use crate::args::{Command, ContainerCommand, ImageCommand};
 
@@ -43,6 +43,7 @@ pub async fn dispatch(command: Command, context: &mut Context) -> Outcome {
             Image::Search(args) => image::search(args, context).await,
             Image::Load(args) => image::load(args, context).await,
             Image::Save(args) => save::save(args, context).await,
+            Image::Verify(args) => verify::verify(args, context).await,
         },
         Command::Run(args) => run::run(&args, context).await,
         Command::Create(args) => {

@@ -18,6 +18,7 @@ mod run;
 mod save;
 mod stats;
 mod system;
+mod verify;
 
 use context::{Context, Outcome};
 pub use program::main;

@@ -12,3 +12,4 @@ pub mod progress;
 pub mod stats;
 pub mod table;
 pub mod units;
+pub mod verify;

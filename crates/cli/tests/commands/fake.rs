@@ -335,6 +335,7 @@ service! {
         type PushImageStream = Answers<PushImageResponse>;
         type BuildImageStream = Answers<BuildImageResponse>;
         type SaveImagesStream = Answers<SaveImagesResponse>;
+        type VerifyImagesStream = Answers<VerifyImagesResponse>;
 
         async fn inspect_image(
             &self,
@@ -445,5 +446,6 @@ service! {
         build_image: Streaming<BuildImageRequest> => Self::BuildImageStream,
         tag_image: TagImageRequest => TagImageResponse,
         search_images: SearchImagesRequest => SearchImagesResponse,
+        verify_images: VerifyImagesRequest => Self::VerifyImagesStream,
     }
 }

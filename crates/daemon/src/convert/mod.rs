@@ -1,5 +1,5 @@
-//! Messages to the engine's model and back. Pure but for those that carry streams across: [`pull`],
-//! [`push`], [`archive`] and [`save`], over [`progress`].
+//! Messages to the engine's model and back. Pure but for those that carry streams across: [`pull`], [`push`],
+//! [`verify`], [`archive`] and [`save`], over [`progress`].
 
 pub mod archive;
 pub mod container;
@@ -17,3 +17,4 @@ pub mod search;
 pub mod shape;
 pub mod stats;
 pub mod time;
+pub mod verify;

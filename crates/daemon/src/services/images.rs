@@ -70,6 +70,7 @@ impl ImageService for Images {
     type PushImageStream = Answers<PushImageResponse>;
     type BuildImageStream = Answers<BuildImageResponse>;
     type SaveImagesStream = Answers<SaveImagesResponse>;
+    type VerifyImagesStream = Answers<VerifyImagesResponse>;
 
     async fn list_images(
         &self,
@@ -227,6 +228,7 @@ impl ImageService for Images {
         let saving = self.engine.images().save(names).await.map_err(|error| of_image(&error, &object))?;
         Ok(Response::new(self.stop.cut(convert::save::archive(saving))))
     }
+
     async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
         let LoginRequest { registry, auth } = request.into_inner();
         let registry: RegistryHost = registry.parse().map_err(|error| invalid("registry", error))?;
@@ -235,5 +237,16 @@ impl ImageService for Images {
         let identity_token = self.engine.images().login(&registry, &credentials).await;
         let identity_token = identity_token.map_err(|error| of_image(&error, registry.as_str()))?;
         Ok(Response::new(LoginResponse { identity_token: identity_token.unwrap_or_default() }))
+    }
+
+    async fn verify_images(
+        &self,
+        request: Request<VerifyImagesRequest>,
+    ) -> Result<Response<Self::VerifyImagesStream>, Status> {
+        if request.get_ref().repair {
+            log_change(&request, "VerifyImages", &request.get_ref().images.join(" "));
+        }
+        let verifying = convert::verify::verify(self.engine.clone(), request.into_inner());
+        Ok(Response::new(self.stop.cut(verifying)))
     }
 }

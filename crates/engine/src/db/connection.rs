@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ross_types::ErrorKind;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::reserve::Reserve;
 use super::schema;
 use crate::error::EngineError;
 
@@ -22,6 +23,7 @@ pub(crate) enum Durability {
 #[derive(Debug, Clone)]
 pub(crate) struct Db {
     inner: Arc<Mutex<Inner>>,
+    reserve: Arc<Reserve>,
 }
 
 #[derive(Debug)]
@@ -106,7 +108,9 @@ impl Db {
         connection.set_prepared_statement_cache_capacity(64);
         schema::migrate(&mut connection)?;
         let inner = Inner { connection, durability: Durability::Full };
-        Ok(Self { inner: Arc::new(Mutex::new(inner)) })
+        let reserve = Arc::new(Reserve::beside(path));
+        reserve.keep();
+        Ok(Self { inner: Arc::new(Mutex::new(inner)), reserve })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -135,6 +139,22 @@ impl Db {
         let value = work(&transaction).map_err(|CauseOf(cause)| failed(cause))?;
         transaction.commit().map_err(|e| failed(e.into()))?;
         Ok(value)
+    }
+
+    /// Removes something, also where the disk is full: then the space that is kept for it is given up. Blocks.
+    pub(super) fn remove<T>(
+        &self,
+        operation: &'static str,
+        durability: Durability,
+        work: impl Fn(&Transaction<'_>) -> SqlResult<T>,
+    ) -> Result<T, DbError> {
+        self.reserve.keep();
+        match self.write(operation, durability, &work) {
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted && self.reserve.spend() => {
+                self.write(operation, durability, &work)
+            }
+            done => done,
+        }
     }
 
     /// Reads something. Blocks.

@@ -33,7 +33,7 @@ impl Db {
 
     /// Removes the row; none is no error.
     pub(crate) fn delete_volume(&self, name: &str) -> Result<(), DbError> {
-        self.write("delete a volume", Durability::Relaxed, |transaction| {
+        self.remove("delete a volume", Durability::Relaxed, |transaction| {
             transaction.execute("DELETE FROM volumes WHERE name = ?1", [name])?;
             Ok(())
         })

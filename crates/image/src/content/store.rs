@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use ross_types::{Digest, DigestAlgorithm};
 
 use super::{ContentError, Hasher, Ingest};
+use crate::durable::Step;
 
 /// A partial download that nobody came back for is given up after this time.
 const PARTIAL_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -50,7 +51,7 @@ impl BlobStore {
             let resumable = path.extension().is_some_and(|extension| extension == "partial")
                 && entry.metadata().and_then(age).is_ok_and(|age| age < PARTIAL_LIFETIME);
             if !resumable {
-                fs::remove_file(&path).map_err(ContentError::file("remove", &path))?;
+                remove_file(&path)?;
             }
         }
         Ok(())
@@ -109,7 +110,7 @@ impl BlobStore {
             .and_then(|()| self.publish(&file, &path, digest));
         if written.is_err() {
             // What matters is why it could not be written; staging is cleared at the next start anyway.
-            let _ = fs::remove_file(&path);
+            let _ = remove_file(&path);
         }
         written
     }
@@ -130,16 +131,18 @@ impl BlobStore {
     /// Makes the staged file `path` durable, then visible as the blob `digest`. Its name is durable after
     /// [`sync_names`](Self::sync_names).
     pub(super) fn publish(&self, file: &File, path: &Path, digest: &Digest) -> Result<(), ContentError> {
-        file.sync_all().map_err(ContentError::file("sync", path))?;
+        Step::BlobSync.run(|| file.sync_all()).map_err(ContentError::file("sync", path))?;
         let target = self.path(digest);
-        fs::rename(path, &target).map_err(ContentError::file("make", &target))
+        Step::BlobRename.run(|| fs::rename(path, &target)).map_err(ContentError::file("make", &target))
     }
 
     /// Makes the names of all blobs durable: once for an image, before its record is written.
     pub(crate) fn sync_names(&self) -> Result<(), ContentError> {
         for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Sha512] {
             let path = self.blobs.join(algorithm.as_str());
-            File::open(&path).and_then(|dir| dir.sync_all()).map_err(ContentError::file("sync", &path))?;
+            Step::BlobNames
+                .run(|| File::open(&path).and_then(|dir| dir.sync_all()))
+                .map_err(ContentError::file("sync", &path))?;
         }
         Ok(())
     }
@@ -174,13 +177,18 @@ impl BlobStore {
         remove_file(&self.partial_path(digest))
     }
 
+    /// Removes what is staged of a blob, so that it is fetched from its beginning.
+    pub(crate) fn restart(&self, digest: &Digest) -> Result<(), ContentError> {
+        remove_file(&self.partial_path(digest))
+    }
+
     /// Takes a blob that no image came to use back to staging, where the next pull of it finds it.
     pub(crate) fn demote(&self, digest: &Digest) -> Result<(), ContentError> {
         let path = self.path(digest);
         if fs::metadata(&path).is_ok_and(|meta| meta.len() < WORTH_KEEPING) {
             return self.remove(digest);
         }
-        match fs::rename(&path, self.partial_path(digest)) {
+        match Step::BlobDemote.run(|| fs::rename(&path, self.partial_path(digest))) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(ContentError::File { action: "move to staging", path, source })
             }
@@ -205,7 +213,7 @@ impl BlobStore {
 }
 
 pub(super) fn remove_file(path: &Path) -> Result<(), ContentError> {
-    match fs::remove_file(path) {
+    match Step::BlobRemove.run(|| fs::remove_file(path)) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(ContentError::File { action: "remove", path: path.to_owned(), source })
         }

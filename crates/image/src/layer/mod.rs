@@ -15,6 +15,8 @@
 //! The module knows nothing of registries, compression, images or containers.
 
 mod archive;
+mod check;
+mod compare;
 mod error;
 mod fault;
 mod fixup;
@@ -38,6 +40,8 @@ mod write;
 mod xattr;
 
 pub(crate) use archive::{Archive, Kind, Member};
+pub(crate) use check::{Checked, Subject};
+pub(crate) use compare::Difference;
 pub(crate) use error::kind_of_io;
 pub use error::{ArchiveFlaw, EntryFlaw, LayerError};
 pub use key::{InvalidLayerKey, LayerKey};

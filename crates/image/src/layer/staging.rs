@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::sync::SyncGroup;
 use super::{LayerError, LayerKey, remove};
+use crate::durable::Step;
 
 /// The open folder `layers/` with its staging area.
 #[derive(Debug)]
@@ -100,7 +101,10 @@ impl Folder {
     /// Takes a layer out of sight; none if there is no such layer.
     pub(super) fn take_out(self: &Arc<Self>, key: &LayerKey) -> Result<Option<Staging>, LayerError> {
         let gone = Staging { folder: Arc::clone(self), name: self.free_name() };
-        match rustix::fs::renameat(&self.layers, key.as_str(), &self.staging, gone.name.as_str()) {
+        let name = gone.name.as_str();
+        let taken =
+            Step::LayerTakeOut.run(|| rustix::fs::renameat(&self.layers, key.as_str(), &self.staging, name));
+        match taken {
             Ok(()) => Ok(Some(gone)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failure("remove", &self.path.join(key.as_str()), errno)),
@@ -109,7 +113,9 @@ impl Folder {
 
     /// Makes the names of all layers durable.
     pub(super) fn sync_names(&self) -> Result<(), LayerError> {
-        rustix::fs::fsync(&self.layers).map_err(|errno| failure("sync", &self.path, errno))
+        Step::LayerNames
+            .run(|| rustix::fs::fsync(&self.layers))
+            .map_err(|errno| failure("sync", &self.path, errno))
     }
 
     /// The names in `layers/` that are keys.
@@ -137,7 +143,8 @@ impl Staging {
 
     /// Removes it with all that is in it.
     pub(super) fn remove(self) -> Result<(), LayerError> {
-        remove::remove_tree(&self.folder.staging, self.name.as_bytes())
+        Step::LayerDelete
+            .run(|| remove::remove_tree(&self.folder.staging, self.name.as_bytes()))
             .map_err(|errno| failure("remove", &self.path(), errno))
     }
 
@@ -145,14 +152,35 @@ impl Staging {
     /// Someone else may have been faster: that is as good.
     pub(super) fn commit(self, key: &LayerKey) -> Result<(), LayerError> {
         let path = self.folder.path.join(key.as_str());
-        let folder = &*self.folder;
-        folder.syncs.sync(&folder.layers).map_err(|errno| failure("sync", &path, errno))?;
-        let noreplace = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(&folder.staging, &self.name, &folder.layers, key.as_str(), noreplace)
-        {
+        self.sync(key)?;
+        match self.rename(Step::LayerRename, key, RenameFlags::NOREPLACE) {
             Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(()),
             Err(errno) => Err(failure("put in place", &path, errno)),
         }
+    }
+
+    /// Makes it visible as `key` when it is durable already, in the place of a layer that may be there; answers what is in
+    /// staging now, which is that one. Its name is durable after [`Folder::sync_names`].
+    pub(super) fn replace(self, key: &LayerKey) -> Result<Self, LayerError> {
+        let path = self.folder.path.join(key.as_str());
+        let exchanged = match self.rename(Step::LayerExchange, key, RenameFlags::EXCHANGE) {
+            Err(Errno::NOENT) => self.rename(Step::LayerRename, key, RenameFlags::NOREPLACE),
+            done => done,
+        };
+        exchanged.map_err(|errno| failure("put in place", &path, errno))?;
+        Ok(self)
+    }
+
+    /// Makes everything in it durable; it is to become `key`.
+    pub(super) fn sync(&self, key: &LayerKey) -> Result<(), LayerError> {
+        Step::LayerSync
+            .run(|| self.folder.syncs.sync(&self.folder.layers))
+            .map_err(|errno| failure("sync", &self.folder.path.join(key.as_str()), errno))
+    }
+
+    fn rename(&self, step: Step, key: &LayerKey, flags: RenameFlags) -> rustix::io::Result<()> {
+        let (from, to) = (&self.folder.staging, &self.folder.layers);
+        step.run(|| rustix::fs::renameat_with(from, &self.name, to, key.as_str(), flags))
     }
 }
 

@@ -50,17 +50,17 @@ pub enum Applied {
 /// An unpacked layer that waits, in the staging area, for the layers below it. Dropped, it is removed.
 #[derive(Debug)]
 pub struct Pending {
-    store: LayerStore,
-    staging: Staging,
-    record: Record,
-    unpacked: Unpacked,
+    pub(super) store: LayerStore,
+    pub(super) staging: Staging,
+    pub(super) record: Record,
+    pub(super) unpacked: Unpacked,
     /// Bytes of content the layer may have.
     limit: u64,
 }
 
 /// A layer that no image has any more. Dropped, it is deleted too, and a failure only logged.
 #[derive(Debug)]
-pub(crate) struct GoneLayer(Staging);
+pub(crate) struct GoneLayer(pub(super) Staging);
 
 impl LayerStore {
     /// Opens `<root>/layers`, making it when it is missing, and removes what a crash left in its staging area.
@@ -121,6 +121,21 @@ impl LayerStore {
         limits: &UnpackLimits,
         progress: &dyn Fn(u64),
     ) -> Result<Applied, LayerError> {
+        let pending = self.unpack(reader, expect, limits, progress)?;
+        if pending.unpacked.ledger.needs_parents() {
+            return Ok(Applied::NeedsParents(pending));
+        }
+        pending.commit(LayerKey::of_diff(expect)).map(Applied::Independent)
+    }
+
+    /// Unpacks an uncompressed tar stream into the staging area and leaves it there.
+    pub(super) fn unpack(
+        &self,
+        reader: impl Read,
+        expect: &DiffId,
+        limits: &UnpackLimits,
+        progress: &dyn Fn(u64),
+    ) -> Result<Pending, LayerError> {
         let (staging, tree) = self.folder.stage()?;
         let (pump, chunks) = stream::pair();
         let (pumped, unpacked) = thread::scope(|scope| {
@@ -149,11 +164,7 @@ impl LayerStore {
         let mut record = Record::new(expect.clone(), unpacked.size, unpacked.entries);
         record.root_entry = unpacked.root_entry;
         record.root_opaque = unpacked.root_opaque;
-        let pending = Pending { store: self.clone(), staging, record, unpacked, limit: limits.bytes };
-        if pending.unpacked.ledger.needs_parents() {
-            return Ok(Applied::NeedsParents(pending));
-        }
-        pending.commit(LayerKey::of_diff(expect)).map(Applied::Independent)
+        Ok(Pending { store: self.clone(), staging, record, unpacked, limit: limits.bytes })
     }
 
     /// Removes a layer; one that is not here is no error.
@@ -202,6 +213,12 @@ impl GoneLayer {
 impl Pending {
     /// Completes the layer from `parents`, the keys of all layers below it, lowest first, and puts it in place.
     pub fn finish(mut self, chain_id: &ChainId, parents: &[LayerKey]) -> Result<Layer, LayerError> {
+        self.complete(chain_id, parents)?;
+        self.commit(LayerKey::of_chain(chain_id))
+    }
+
+    /// Completes the layer where it is.
+    pub(super) fn complete(&mut self, chain_id: &ChainId, parents: &[LayerKey]) -> Result<(), LayerError> {
         let own = self.unpacked.tree.try_clone();
         let own =
             own.map_err(|source| LayerError::Store { action: "open", path: self.staging.path(), source })?;
@@ -215,14 +232,19 @@ impl Pending {
             .map_err(|(path, fault)| fault.at(&self.record.diff_id, &path, 0))?;
         self.record.size += copied;
         self.record.chain_id = Some(chain_id.clone());
-        self.commit(LayerKey::of_chain(chain_id))
+        Ok(())
+    }
+
+    /// Gives it its last attributes, and its record.
+    pub(super) fn seal(&self) -> Result<(), LayerError> {
+        write::finish_directories(&self.unpacked.tree, &self.unpacked.ledger)
+            .map_err(|(path, fault)| fault.at(&self.record.diff_id, &path, 0))?;
+        self.record.write(&self.staging.path())
     }
 
     fn commit(self, key: LayerKey) -> Result<Layer, LayerError> {
-        let Self { staging, record, unpacked, .. } = self;
-        write::finish_directories(&unpacked.tree, &unpacked.ledger)
-            .map_err(|(path, fault)| fault.at(&record.diff_id, &path, 0))?;
-        record.write(&staging.path())?;
+        self.seal()?;
+        let Self { staging, record, .. } = self;
         staging.commit(&key)?;
         Ok(layer(key, &record))
     }

@@ -14,6 +14,7 @@ use ross_types::{Digest, DigestAlgorithm};
 
 use super::ArchiveError;
 use crate::content::{BlobStore, ContentError, Hasher};
+use crate::durable::Step;
 use crate::error::Error;
 use crate::layer::{Archive, ArchiveFlaw, Kind, Member};
 use crate::pull::{Packing, Proportionate, unpacked};
@@ -42,7 +43,7 @@ struct Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         // Published, it is not there any more; otherwise staging is cleared at the next start at the latest.
-        let _ = fs::remove_file(&self.path);
+        let _ = Step::BlobRemove.run(|| fs::remove_file(&self.path));
     }
 }
 

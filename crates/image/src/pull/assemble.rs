@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::layer::{Got, Job, Obtained, chain_ids, obtain};
 use crate::content::Pass;
+use crate::durable::Step;
 use crate::error::Error;
 use crate::image::Image;
 use crate::layer::LayerKey;
@@ -214,10 +215,10 @@ fn write_record(
     let records = &inner.config.records;
     let before = records.images()?.into_iter().find(|known| known.id == record.id);
     let mut known = before.is_some();
-    records.put_image(&record)?;
+    Step::RecordPut.run(|| records.put_image(&record))?;
     record.references = before.map(|before| before.references).unwrap_or_default();
     for (reference, digest) in references {
-        records.set_tag(reference, &record.id, digest)?;
+        Step::TagSet.run(|| records.set_tag(reference, &record.id, digest))?;
         if !record.references.contains(reference) {
             known = false;
             record.references.push(reference.clone());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ross_types::{Digest, ImageRef, Platform, RegistryHost};
 
 use super::{Inner, Lease, Wants, names, remove};
+use crate::durable::Step;
 use crate::error::Error;
 use crate::image::{Image, ImageUse, Loaded, Pulled, Pushed, Removed};
 use crate::manifest::{ImageConfig, MAX_CONFIG_SIZE};
@@ -15,6 +16,7 @@ use crate::record::{ImageRecord, ImageRecords};
 use crate::registry::{Credentials, MAX_RESULTS, RegistryConfig, SearchResult, Term};
 use crate::save::Saving;
 use crate::snapshot::Snapshots;
+use crate::verify::{self, Verified, VerifyOrder, VerifySink};
 
 /// Where a store keeps its data, and what it needs from its owner.
 #[derive(Debug, Clone)]
@@ -183,7 +185,8 @@ impl ImageStore {
         if !records.iter().any(|record| record.id == image.record.id) {
             return Err(Error::NotFound(image.record.id.to_string()));
         }
-        self.inner.config.records.set_tag(reference, &image.record.id, &image.record.manifest)?;
+        let record = &image.record;
+        Step::TagSet.run(|| self.inner.config.records.set_tag(reference, &record.id, &record.manifest))?;
         Ok(())
     }
 
@@ -202,6 +205,18 @@ impl ImageStore {
         in_use: &dyn Fn(&Digest) -> Option<ImageUse>,
     ) -> Result<Vec<Removed>, Error> {
         remove::remove(&self.inner, name_or_id, force, in_use)
+    }
+
+    /// Holds what is on disk of images against their digests, and mends what is wrong if that is asked for: every
+    /// document and blob, and each layer's files against its blob unpacked anew. Images named can be removed meanwhile;
+    /// what was to be checked of them stays until this returns.
+    ///
+    /// What is wrong is not an error but a [`Finding`](crate::Finding), told to `sink`.
+    ///
+    /// # Errors
+    /// When an image named is not there, or the records cannot be read.
+    pub async fn verify(&self, order: VerifyOrder, sink: VerifySink) -> Result<Verified, Error> {
+        verify::verify(&self.inner, order, sink).await
     }
 
     /// Keeps `image` from being removed until the hold is dropped: for the time between choosing an image for a

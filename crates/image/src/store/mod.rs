@@ -13,3 +13,4 @@ pub use image_store::{Hold, ImageStore, StoreConfig};
 pub(crate) use inner::Inner;
 pub(crate) use lease::{Lease, Wants};
 pub(crate) use names::{Named, find};
+pub(crate) use remove::wants_of;

@@ -12,13 +12,14 @@ use ross_types::{Digest, ImageRef};
 use super::Inner;
 use super::lease::{Fate, Held, Swept, Wants};
 use super::names::{self, Named};
+use crate::durable::Step;
 use crate::error::Error;
 use crate::image::{ImageUse, Removed};
 use crate::layer::LayerKey;
 use crate::record::ImageRecord;
 
 /// What a record refers to.
-pub(super) fn wants_of(record: &ImageRecord) -> Wants {
+pub(crate) fn wants_of(record: &ImageRecord) -> Wants {
     let mut blobs = vec![record.id.clone(), record.manifest.clone()];
     blobs.extend(record.layers.iter().map(|layer| layer.blob.clone()));
     // A key that is none was never written by ross, and names no layer to be removed.
@@ -69,22 +70,21 @@ impl Removal<'_, '_> {
         Error::InUse { image: self.name.to_owned(), reason }
     }
 
-    fn untag(&mut self, reference: &ImageRef) -> Result<(), Error> {
-        self.inner.config.records.remove_tag(reference)?;
-        self.record.references.retain(|own| own != reference);
-        self.removed.push(Removed::Untagged(reference.familiar()));
-        Ok(())
-    }
-
-    fn untag_all(&mut self) -> Result<(), Error> {
-        for reference in self.record.references.clone() {
-            self.untag(&reference)?;
+    /// Takes these references off. The first is the one the user named: it goes last, so that what a crash interrupts
+    /// can be asked for again.
+    fn untag(&mut self, references: &[ImageRef]) -> Result<(), Error> {
+        for reference in references.iter().rev() {
+            Step::TagRemove.run(|| self.inner.config.records.remove_tag(reference))?;
         }
+        self.removed.extend(references.iter().map(|reference| Removed::Untagged(reference.familiar())));
         Ok(())
     }
 
-    fn delete(&mut self) -> Result<(), Error> {
-        self.inner.config.records.remove_image(&self.record.id)?;
+    /// Removes the image with all its references, `references` first among what is told, in one step: there is no
+    /// moment at which it has lost its names and is still here.
+    fn delete(&mut self, references: &[ImageRef]) -> Result<(), Error> {
+        Step::RecordRemove.run(|| self.inner.config.records.remove_image(&self.record.id))?;
+        self.removed.extend(references.iter().map(|reference| Removed::Untagged(reference.familiar())));
         self.removed.push(Removed::Deleted(self.record.id.clone()));
         self.swept = Some(self.held.collect(self.inner, &wants_of(&self.record), Fate::Remove)?);
         Ok(())
@@ -116,19 +116,19 @@ impl Removal<'_, '_> {
             self.record.references.iter().find(same)
         });
         let own = own.cloned().ok_or_else(|| Error::NotFound(reference.familiar()))?;
-        self.untag(&own)?;
         // A digest reference is made by pulling a tag of its repository, and goes with the last of them.
-        let same = |other: &&ImageRef| other.familiar_name() == own.familiar_name();
+        let same = |other: &&ImageRef| **other != own && other.familiar_name() == own.familiar_name();
         let siblings: Vec<_> = self.record.references.iter().filter(same).cloned().collect();
-        if own.digest().is_none() && siblings.iter().all(|sibling| sibling.digest().is_some()) {
-            for sibling in siblings {
-                self.untag(&sibling)?;
-            }
+        let takes_siblings =
+            own.digest().is_none() && siblings.iter().all(|sibling| sibling.digest().is_some());
+        let mut gone = vec![own];
+        if takes_siblings {
+            gone.extend(siblings);
         }
-        if !self.record.references.is_empty() || user.is_some() || held {
-            return Ok(());
+        if gone.len() < self.record.references.len() || user.is_some() || held {
+            return self.untag(&gone);
         }
-        self.delete()
+        self.delete(&gone)
     }
 
     fn by_id(&mut self, force: bool, in_use: &dyn Fn(&Digest) -> Option<ImageUse>) -> Result<(), Error> {
@@ -157,11 +157,8 @@ impl Removal<'_, '_> {
                 format!("several names lead to it ({}); remove it by name, or use force", names.join(", "));
             return Err(self.refuse(reason));
         }
-        self.untag_all()?;
-        if user.is_some() {
-            return Ok(());
-        }
-        self.delete()
+        let all = self.record.references.clone();
+        if user.is_some() { self.untag(&all) } else { self.delete(&all) }
     }
 }
 

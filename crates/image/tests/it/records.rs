@@ -1,5 +1,6 @@
-//! Image records in memory.
+//! Image records in memory, and in a file.
 
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ross_image::{ImageRecord, ImageRecords, RecordsError};
@@ -47,5 +48,57 @@ impl ImageRecords for MemoryRecords {
 
     fn images(&self) -> Result<Vec<ImageRecord>, RecordsError> {
         Ok(self.images.lock().unwrap().clone())
+    }
+}
+
+/// Records that outlive their process: a file, replaced as a whole by each change.
+#[derive(Debug)]
+pub struct FileRecords {
+    path: PathBuf,
+    memory: MemoryRecords,
+}
+
+impl FileRecords {
+    pub fn open(path: &Path) -> Self {
+        let images = match std::fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap(),
+            Err(_) => Vec::new(),
+        };
+        Self { path: path.to_owned(), memory: MemoryRecords { images: Mutex::new(images) } }
+    }
+
+    fn save(&self) -> Result<(), RecordsError> {
+        let staged = self.path.with_extension("new");
+        let json = serde_json::to_vec(&*self.memory.images.lock().unwrap()).unwrap();
+        std::fs::write(&staged, json)
+            .and_then(|()| std::fs::rename(&staged, &self.path))
+            .map_err(|error| RecordsError::new("save", ErrorKind::Internal, error))
+    }
+}
+
+impl ImageRecords for FileRecords {
+    fn put_image(&self, image: &ImageRecord) -> Result<(), RecordsError> {
+        self.memory.put_image(image)?;
+        self.save()
+    }
+
+    fn set_tag(&self, reference: &ImageRef, id: &Digest, manifest: &Digest) -> Result<(), RecordsError> {
+        self.memory.set_tag(reference, id, manifest)?;
+        self.save()
+    }
+
+    fn remove_tag(&self, reference: &ImageRef) -> Result<bool, RecordsError> {
+        let removed = self.memory.remove_tag(reference)?;
+        self.save()?;
+        Ok(removed)
+    }
+
+    fn remove_image(&self, id: &Digest) -> Result<(), RecordsError> {
+        self.memory.remove_image(id)?;
+        self.save()
+    }
+
+    fn images(&self) -> Result<Vec<ImageRecord>, RecordsError> {
+        self.memory.images()
     }
 }

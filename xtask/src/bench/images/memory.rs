@@ -15,8 +15,8 @@ pub fn measure(place: &Place, reference: &str) -> Result<String> {
         .to_owned();
     for (name, kind) in ALL {
         let dir = place.folder(&format!("memory-{name}"))?;
-        let measured =
-            Engine::start_in(place, name, kind, dir).and_then(|engine| of(place, &engine, reference));
+        let measured = Engine::start_in(&dir, &dir, &place.bin, name, kind)
+            .and_then(|engine| of(place, &engine, reference));
         match measured {
             Ok((daemons, client)) => {
                 text.push_str(&format!("| {name} | {daemons} | {client} | {} |\n", daemons + client));

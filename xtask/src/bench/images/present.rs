@@ -50,7 +50,7 @@ fn ross<'a>(place: &'a Place, dir: &Path, layout: &'a Path, reference: &'a str) 
                 let name = format!("{}.partial", blob.file_name().display());
                 fs::copy(blob.path(), ingest.join(name))?;
             }
-            *daemon.borrow_mut() = Some(Engine::start_in(place, "ross", Kind::Ross, dir.clone())?);
+            *daemon.borrow_mut() = Some(Engine::start_in(&dir, &dir, &place.bin, "ross", Kind::Ross)?);
             Ok(())
         }),
         run: Box::new(move || running.borrow().as_ref().context("no daemon")?.pull(reference)),
