@@ -13,6 +13,9 @@ use crate::pull::bring_back;
 use crate::registry::{Credentials, Repository, Upload, Uploaded};
 use crate::store::{Inner, blocking};
 
+/// Takes the states of one blob.
+type Reporter = Arc<dyn Fn(PushState) + Send + Sync>;
+
 /// What the blobs of a push share.
 pub(super) struct Push {
     pub(super) inner: Arc<Inner>,
@@ -24,27 +27,36 @@ pub(super) struct Push {
 }
 
 impl Push {
-    fn report(&self, digest: &Digest, state: PushState) {
-        (self.progress)(PushEvent { digest: digest.clone(), state });
+    /// Tells of one layer.
+    fn reporter(self: &Arc<Self>, layer: &Digest) -> Reporter {
+        let (push, digest) = (self.clone(), layer.clone());
+        Arc::new(move |state| (push.progress)(PushEvent { digest: digest.clone(), state }))
     }
 
     /// Sees to it that the repository has a layer.
     pub(super) async fn layer(self: &Arc<Self>, layer: &Descriptor) -> Result<(), Error> {
+        let report = self.reporter(&layer.digest);
         let done = if self.subject.is_foreign(&layer.digest) {
             PushState::Foreign
         } else {
-            match self.blob(layer).await? {
+            match self.blob(layer, &report).await? {
                 None => PushState::Exists,
                 Some(Uploaded::Mounted(from)) => PushState::Mounted(from),
                 Some(Uploaded::Sent) => PushState::Pushed,
             }
         };
-        self.report(&layer.digest, done);
+        report(done);
         Ok(())
     }
 
+    /// Sees to it that the repository has the configuration, of which nobody is told.
+    pub(super) async fn config(self: &Arc<Self>, config: &Descriptor) -> Result<(), Error> {
+        let silent: Reporter = Arc::new(|_| {});
+        self.blob(config, &silent).await.map(drop)
+    }
+
     /// Sees to it that the repository has a blob; none says that it had it.
-    pub(super) async fn blob(self: &Arc<Self>, blob: &Descriptor) -> Result<Option<Uploaded>, Error> {
+    async fn blob(&self, blob: &Descriptor, report: &Reporter) -> Result<Option<Uploaded>, Error> {
         let digest = &blob.digest;
         if self.repository.has_blob(digest, blob.size).await? {
             return Ok(None);
@@ -52,7 +64,7 @@ impl Push {
         let file = match self.open(blob).await? {
             Some(file) => file,
             None => {
-                self.report(digest, PushState::Fetching);
+                report(PushState::Fetching);
                 let registry = self.registry.as_str();
                 bring_back(
                     &self.inner,
@@ -64,8 +76,8 @@ impl Push {
                 self.open(blob).await?.ok_or_else(|| ContentError::Missing(digest.clone()))?
             }
         };
-        let (push, name, total) = (self.clone(), digest.clone(), blob.size);
-        let position = Arc::new(move |done| push.report(&name, PushState::Pushing { done, total }));
+        let (report, total) = (report.clone(), blob.size);
+        let position = Arc::new(move |done| report(PushState::Pushing { done, total }));
         let upload = Upload::new(&self.repository, digest, blob.size, file, position);
         match upload.run(&self.subject.others_with(digest)).await {
             Ok(uploaded) => Ok(Some(uploaded)),

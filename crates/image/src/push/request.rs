@@ -97,7 +97,7 @@ async fn blobs(push: &Arc<Push>) -> Result<(), Error> {
         });
     }
     let (config, configuring) = (manifest.config.clone(), push.clone());
-    tasks.spawn(async move { configuring.blob(&config).await.map(drop) });
+    tasks.spawn(async move { configuring.config(&config).await });
     while let Some(joined) = tasks.join_next().await {
         joined.map_err(Error::TaskLost)??;
     }

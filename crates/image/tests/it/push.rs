@@ -79,6 +79,8 @@ async fn the_same_bytes_as_pulled() {
         assert_eq!(pushed.manifest_size, image.manifest.len() as u64);
         assert_there(&taker, "team/app", "v1", &image);
         assert_eq!(ends(&image, &events), vec![PushState::Pushed; 4]);
+        let is_layer = |event: &PushEvent| image.layers.iter().any(|layer| layer.digest() == event.digest);
+        assert!(events.iter().all(is_layer), "of layers alone: {events:?}");
         assert_eq!(taker.uploads(), (4, 0), "what is in the image twice is sent once");
         let total = image.layers[0].blob.len() as u64;
         let whole = PushState::Pushing { done: total, total };
@@ -280,7 +282,10 @@ async fn all_tags_of_a_repository() {
 async fn a_removal_waits_for_nobody_and_takes_nothing_away() {
     let image = TestImage::plain();
     let taker = Taker::start();
-    let (test, source, _) = pulled(&image, &taker.reference("app:1"), patient()).await;
+    // One after the other, so that most are still to be opened when the image goes; and nobody has them any more.
+    let config = RegistryConfig { parallel_uploads: 1, ..patient() };
+    let (test, source, _) = pulled(&image, &taker.reference("app:1"), config).await;
+    source.hook(|_| Some(Reply::status(404)));
     let test = Arc::new(test);
     let (remover, id) = (test.clone(), image.id().to_string());
     let removed = Arc::new(Mutex::new(false));
