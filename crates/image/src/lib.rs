@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod commit;
 mod content;
 mod error;
 mod image;
@@ -19,6 +20,7 @@ mod registry;
 pub mod snapshot;
 mod store;
 
+pub use commit::{NewImage, StagedLayer};
 pub use content::ContentError;
 pub use error::Error;
 pub use image::{Image, ImageUse, Loaded, Pulled, Removed};
@@ -29,4 +31,4 @@ pub use manifest::{ContainerDefaults, Healthcheck, History, ImageConfig, Manifes
 pub use progress::{LayerState, ProgressSink, PullEvent};
 pub use record::{ImageRecord, ImageRecords, LayerRecord, RecordsError};
 pub use registry::{Credentials, RegistryConfig, RegistryError};
-pub use store::{Hold, ImageStore, StoreConfig};
+pub use store::{DiskUse, Hold, ImageDiskUse, ImageStore, LayerUse, Pruned, StoreConfig};

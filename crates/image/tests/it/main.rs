@@ -7,6 +7,7 @@ mod archives;
 mod faults;
 mod fixture;
 mod good;
+mod making;
 mod peer;
 mod records;
 mod registry;
