@@ -1,7 +1,7 @@
 //! All suites, in the order they run.
 
 use super::{
-    api, bad_input, callers, conformance, images, lifecycle, limits, network, run, runtime, terminal,
+    api, bad_input, callers, conformance, images, lifecycle, limits, making, network, run, runtime, terminal,
 };
 use crate::harness::{Case, Test};
 
@@ -15,6 +15,7 @@ pub fn all() -> Vec<Box<dyn Test>> {
         network::CASES,
         terminal::CASES,
         images::CASES,
+        making::CASES,
         api::CASES,
         bad_input::CASES,
         callers::CASES,

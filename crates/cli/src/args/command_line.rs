@@ -3,9 +3,10 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    AttachArgs, BuildArgs, ContainerArgs, CreateArgs, ExecArgs, ImageArgs, ImageListArgs, ImageRemoveArgs,
-    KillArgs, ListArgs, LoadArgs, LogsArgs, PullArgs, PushArgs, RemoveArgs, RenameArgs, RestartArgs, RunArgs,
-    SearchArgs, StartArgs, StatsArgs, StopArgs, TagArgs,
+    AttachArgs, BuildArgs, CommitArgs, ContainerArgs, CreateArgs, ExecArgs, ExportArgs, HistoryArgs,
+    ImageArgs, ImageListArgs, ImageRemoveArgs, ImportArgs, KillArgs, ListArgs, LoadArgs, LogsArgs, PullArgs,
+    PushArgs, RemoveArgs, RenameArgs, RestartArgs, RunArgs, SearchArgs, StartArgs, StatsArgs, StopArgs,
+    SystemArgs, TagArgs,
 };
 
 /// Where rossd listens unless told otherwise.
@@ -87,12 +88,22 @@ pub enum Command {
     Tag(TagArgs),
     /// Load images from an archive
     Load(LoadArgs),
+    /// Make an image of an archive of a root
+    Import(ImportArgs),
+    /// Make an image of what a container has changed
+    Commit(CommitArgs),
+    /// Write all files of a container as a tar archive
+    Export(ExportArgs),
+    /// Show how an image came to be
+    History(HistoryArgs),
     /// Search a registry for images (not yet)
     Search(SearchArgs),
     /// Containers, in the long form
     Container(ContainerArgs),
     /// Images, in the long form
     Image(ImageArgs),
+    /// What takes the disk, and giving it back
+    System(SystemArgs),
     /// Ask the daemon whether it is well
     Health,
     /// Show the versions of ross and of the daemon

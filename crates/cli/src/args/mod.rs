@@ -6,7 +6,9 @@ mod command_line;
 mod container;
 mod create;
 mod image;
+mod make;
 mod process;
+mod system;
 
 pub use command_line::{Cli, Command, ContainersArg, DEFAULT_HOST, Format, InspectArgs, ObjectKind};
 pub use container::{
@@ -21,4 +23,6 @@ pub use image::{
     BuildArgs, ImageArgs, ImageCommand, ImageListArgs, ImageRemoveArgs, LoadArgs, PullArgs, PushArgs,
     SearchArgs, TagArgs,
 };
+pub use make::{CommitArgs, ExportArgs, HistoryArgs, ImportArgs};
 pub use process::{ProcessArgs, SessionArgs};
+pub use system::{DfArgs, ImagePruneArgs, PruneArgs, SystemArgs, SystemCommand, SystemPruneArgs};

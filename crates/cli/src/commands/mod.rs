@@ -1,5 +1,6 @@
 //! What each command does: asks the daemon, shows the answer, answers an exit code.
 
+mod archive;
 mod attach;
 mod container;
 mod context;
@@ -10,7 +11,9 @@ mod image;
 mod inspect;
 mod lifecycle;
 mod logs;
+mod make;
 mod program;
+mod prune;
 mod pull;
 mod run;
 mod stats;

@@ -8,6 +8,7 @@ mod connection;
 mod containers;
 mod endpoints;
 mod images;
+mod reserve;
 mod schema;
 mod volumes;
 

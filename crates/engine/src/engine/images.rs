@@ -4,6 +4,7 @@ use ross_image::{Image, ImageStore, ImageUse, Removed};
 use ross_types::{Digest, ErrorKind};
 
 use super::Engine;
+use crate::context::Context;
 use crate::create::resolve_image;
 use crate::error::{EngineError, Result};
 use crate::model::EventKind;
@@ -32,20 +33,10 @@ impl Engine {
     pub async fn remove_image(&self, name: &str, force: bool) -> Result<Vec<Removed>> {
         let (context, name) = (self.context.clone(), name.to_owned());
         blocking(move || {
-            let in_use = |id: &Digest| -> Option<ImageUse> {
-                let views: Vec<_> =
-                    context.registry.all().iter().map(crate::container::Handle::view).collect();
-                let mut using = views.iter().filter(|view| view.image_id == *id);
-                let first = using.next()?;
-                // One that runs says more than one that does not.
-                let shown = [first]
-                    .into_iter()
-                    .chain(using)
-                    .find(|view| view.run.state.is_running())
-                    .unwrap_or(first);
-                Some(ImageUse { container: shown.name.to_string(), running: shown.run.state.is_running() })
-            };
-            let removed = context.images.remove(&name, force, &in_use).map_err(|error| match error {
+            let in_use = |id: &Digest| user_of(&context, id);
+            let removed = context.images.remove(&name, force, &in_use);
+            context.db.keep_reserve();
+            let removed = removed.map_err(|error| match error {
                 ross_image::Error::NotFound(_) => {
                     EngineError::new(ErrorKind::NotFound, name.as_str(), format!("No such image: {name}"))
                 }
@@ -62,4 +53,13 @@ impl Engine {
         })
         .await
     }
+}
+
+/// The container that keeps an image from being removed; of several one that runs, which says more.
+pub(super) fn user_of(context: &Context, id: &Digest) -> Option<ImageUse> {
+    let views: Vec<_> = context.registry.all().iter().map(crate::container::Handle::view).collect();
+    let mut using = views.iter().filter(|view| view.image_id == *id);
+    let first = using.next()?;
+    let shown = [first].into_iter().chain(using).find(|view| view.run.state.is_running()).unwrap_or(first);
+    Some(ImageUse { container: shown.name.to_string(), running: shown.run.state.is_running() })
 }
