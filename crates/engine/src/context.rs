@@ -29,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) execs: Execs,
     pub(crate) events: Events,
     pub(crate) host: Host,
+    /// One at a time uses [`Paths::merged`].
+    pub(crate) merging: Mutex<()>,
     /// Held until shutdown: one engine to a root and to a state directory.
     pub(crate) locks: Mutex<Vec<DirectoryLock>>,
 }

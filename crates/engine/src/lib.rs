@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 mod attach;
+mod change;
 mod container;
 mod context;
 mod create;

@@ -149,6 +149,11 @@ fn sizes(context: &Context, view: &View) -> Result<(Option<u64>, Option<u64>)> {
     Ok((Some(rw), Some(rw + layers)))
 }
 
+/// Bytes in a container's writable layer. Blocks.
+pub(crate) fn size_of_container(context: &Context, view: &View) -> Result<u64> {
+    Ok(sizes(context, view)?.0.unwrap_or(0))
+}
+
 /// For people, in Docker's words.
 fn status(run: &Run, now: Timestamp) -> String {
     let ago = |time: Option<Timestamp>| human(now.since(time.unwrap_or(now)));

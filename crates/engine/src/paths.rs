@@ -32,6 +32,11 @@ impl Paths {
         self.root.join("volumes")
     }
 
+    /// Where the root of a container that does not run is mounted for a moment.
+    pub(crate) fn merged(&self) -> PathBuf {
+        self.state.join("merged")
+    }
+
     /// State of ross-runtime.
     pub(crate) fn runtime(&self) -> PathBuf {
         self.state.join("runtime")
@@ -57,6 +62,11 @@ impl Paths {
 
     pub(crate) fn log(&self, id: &ContainerId) -> PathBuf {
         self.log_dir(id).join("container.log")
+    }
+
+    /// There while the container is frozen for a commit.
+    pub(crate) fn committing(&self, id: &ContainerId) -> PathBuf {
+        self.root_of(id).join("committing")
     }
 
     pub(crate) fn exit_record(&self, id: &ContainerId) -> PathBuf {

@@ -17,6 +17,7 @@ use ross_types::ContainerId;
 use crate::container::{Command, Found, Handle, force_delete, lost, remove_dirs, spawn, unmount};
 use crate::context::Context;
 use crate::db::{ContainerRow, Durability};
+use crate::engine::end_commit;
 use crate::error::{EngineError, Result};
 use crate::model::{ContainerState, RemoveOptions, Signal, Timestamp};
 use crate::task::blocking;
@@ -60,6 +61,7 @@ pub(crate) async fn reconcile(context: &Arc<Context>) -> Result<()> {
     }
     for (row, found, next) in containers {
         let handle = spawn(context.clone(), row, found);
+        end_commit(context, handle.clone());
         follow_up(handle, next);
     }
     Ok(())

@@ -60,6 +60,9 @@ pub enum Error {
     /// Unpacking a layer.
     #[error(transparent)]
     Unpack(#[from] crate::layer::LayerError),
+    /// A container's files.
+    #[error(transparent)]
+    Snapshot(#[from] crate::snapshot::SnapshotError),
     /// No image goes by this name or id.
     #[error("no such image: {0}")]
     NotFound(String),
@@ -121,6 +124,7 @@ impl Error {
             Self::Archive(error) => error.kind(),
             Self::Records(error) => error.kind(),
             Self::Unpack(error) => error.kind(),
+            Self::Snapshot(error) => error.kind(),
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Ambiguous(_)
             | Self::InvalidName(_)

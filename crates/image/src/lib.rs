@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod commit;
 mod content;
 mod durable;
 mod error;
@@ -24,6 +25,7 @@ pub mod snapshot;
 mod store;
 mod verify;
 
+pub use commit::{NewImage, StagedLayer};
 pub use content::ContentError;
 pub use durable::Step;
 pub use error::Error;
@@ -41,5 +43,5 @@ pub use registry::{
     Credentials, HostOptions, Hosts, InvalidHost, RegistryConfig, RegistryError, SearchResult,
 };
 pub use save::Saving;
-pub use store::{Hold, ImageStore, StoreConfig};
+pub use store::{DiskUse, Hold, ImageDiskUse, ImageStore, LayerUse, Pruned, StoreConfig};
 pub use verify::{Finding, Mended, Subject, Verified, VerifyEvent, VerifyOrder, VerifySink};

@@ -4,8 +4,7 @@ use anyhow::{Context, Result, ensure};
 use ross_api::v1::image_service_client::ImageServiceClient;
 use ross_api::v1::ross_client::RossClient;
 use ross_api::v1::{
-    BuildImageRequest, DiskUsageRequest, EventsRequest, HealthRequest, PruneRequest, VersionRequest,
-    health_response,
+    BuildImageRequest, EventsRequest, HealthRequest, PruneRequest, VersionRequest, health_response,
 };
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -43,8 +42,8 @@ fn not_yet(bed: &mut Bed) -> Result<()> {
     on_channel(bed, async |channel| {
         let mut ross = RossClient::new(channel.clone());
         refused("events", ross.events(EventsRequest::default()).await)?;
-        refused("disk usage", ross.disk_usage(DiskUsageRequest::default()).await)?;
-        refused("pruning", ross.prune(PruneRequest::default()).await)?;
+        let networks = PruneRequest { networks: true, ..PruneRequest::default() };
+        refused("pruning networks", ross.prune(networks).await)?;
         let mut images = ImageServiceClient::new(channel);
         let build = tokio_stream::once(BuildImageRequest::default());
         refused("building", images.build_image(build).await)

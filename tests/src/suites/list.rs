@@ -1,8 +1,8 @@
 //! All suites, in the order they run.
 
 use super::{
-    api, bad_input, callers, conformance, images, lifecycle, limits, network, registries, run, runtime,
-    terminal, transfer, unpack,
+    api, bad_input, callers, conformance, images, lifecycle, limits, making, network, registries, run,
+    runtime, terminal, transfer, unpack,
 };
 use crate::harness::{Case, Test};
 
@@ -19,6 +19,7 @@ pub fn all() -> Vec<Box<dyn Test>> {
         unpack::CASES,
         transfer::CASES,
         registries::CASES,
+        making::CASES,
         api::CASES,
         bad_input::CASES,
         callers::CASES,

@@ -8,6 +8,7 @@ mod images;
 mod lifecycle;
 mod limits;
 mod list;
+mod making;
 mod network;
 mod registries;
 mod run;

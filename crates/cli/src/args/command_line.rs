@@ -3,9 +3,10 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    AttachArgs, BuildArgs, ContainerArgs, CreateArgs, ExecArgs, ImageArgs, ImageListArgs, ImageRemoveArgs,
-    KillArgs, ListArgs, LoadArgs, LoginArgs, LogoutArgs, LogsArgs, PullArgs, PushArgs, RemoveArgs,
-    RenameArgs, RestartArgs, RunArgs, SaveArgs, SearchArgs, StartArgs, StatsArgs, StopArgs, TagArgs,
+    AttachArgs, BuildArgs, CommitArgs, ContainerArgs, CreateArgs, ExecArgs, ExportArgs, HistoryArgs,
+    ImageArgs, ImageListArgs, ImageRemoveArgs, ImportArgs, KillArgs, ListArgs, LoadArgs, LoginArgs,
+    LogoutArgs, LogsArgs, PullArgs, PushArgs, RemoveArgs, RenameArgs, RestartArgs, RunArgs, SaveArgs,
+    SearchArgs, StartArgs, StatsArgs, StopArgs, SystemArgs, TagArgs,
 };
 
 /// Where rossd listens unless told otherwise.
@@ -89,6 +90,14 @@ pub enum Command {
     Load(LoadArgs),
     /// Write images to an archive
     Save(SaveArgs),
+    /// Make an image of an archive of a root
+    Import(ImportArgs),
+    /// Make an image of what a container has changed
+    Commit(CommitArgs),
+    /// Write all files of a container as a tar archive
+    Export(ExportArgs),
+    /// Show how an image came to be
+    History(HistoryArgs),
     /// Search a registry for images
     Search(SearchArgs),
     /// Log in to a registry
@@ -99,6 +108,8 @@ pub enum Command {
     Container(ContainerArgs),
     /// Images, in the long form
     Image(ImageArgs),
+    /// What takes the disk, and giving it back
+    System(SystemArgs),
     /// Ask the daemon whether it is well
     Health,
     /// Show the versions of ross and of the daemon

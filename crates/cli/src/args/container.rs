@@ -2,7 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::{ContainersArg, InterspersedCreateArgs, ProcessArgs, RunArgs, SessionArgs};
+use super::{
+    CommitArgs, ContainersArg, ExportArgs, InterspersedCreateArgs, ProcessArgs, PruneArgs, RunArgs,
+    SessionArgs,
+};
 
 /// `ross container …`
 #[derive(Debug, Args)]
@@ -50,6 +53,12 @@ pub enum ContainerCommand {
     Rename(RenameArgs),
     /// Show what containers use of the host
     Stats(StatsArgs),
+    /// Make an image of what a container has changed
+    Commit(CommitArgs),
+    /// Write all files of a container as a tar archive
+    Export(ExportArgs),
+    /// Remove containers that do not run
+    Prune(PruneArgs),
 }
 
 /// `container inspect`

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::{HistoryArgs, ImagePruneArgs, ImportArgs};
+
 /// `ross image …`
 #[derive(Debug, Args)]
 pub struct ImageArgs {
@@ -38,6 +40,12 @@ pub enum ImageCommand {
     Save(SaveArgs),
     /// Hold images on disk against their digests, and mend what is wrong
     Verify(VerifyArgs),
+    /// Make an image of an archive of a root
+    Import(ImportArgs),
+    /// Show how an image came to be
+    History(HistoryArgs),
+    /// Remove images that no container uses
+    Prune(ImagePruneArgs),
 }
 
 /// One or more images.

@@ -7,7 +7,9 @@ mod container;
 mod create;
 mod image;
 mod login;
+mod make;
 mod process;
+mod system;
 
 pub use command_line::{Cli, Command, ContainersArg, DEFAULT_HOST, Format, InspectArgs, ObjectKind};
 pub use container::{
@@ -23,4 +25,6 @@ pub use image::{
     SaveArgs, SearchArgs, TagArgs, VerifyArgs,
 };
 pub use login::{LoginArgs, LogoutArgs};
+pub use make::{CommitArgs, ExportArgs, HistoryArgs, ImportArgs};
 pub use process::{ProcessArgs, SessionArgs};
+pub use system::{DfArgs, ImagePruneArgs, PruneArgs, SystemArgs, SystemCommand, SystemPruneArgs};

@@ -1,10 +1,10 @@
 //! Each command that can be typed, and what carries it out.
 
 use super::{
-    Context, Outcome, attach, container, create, exec, image, inspect, lifecycle, login, logs, pull, run,
-    save, stats, system, verify,
+    Context, Outcome, attach, container, create, exec, image, inspect, lifecycle, login, logs, make, prune,
+    pull, run, save, stats, system, verify,
 };
-use crate::args::{Command, ContainerCommand, ImageCommand};
+use crate::args::{Command, ContainerCommand, ImageCommand, SystemCommand};
 
 /// Carries out what was typed.
 pub async fn dispatch(command: Command, context: &mut Context) -> Outcome {
@@ -31,6 +31,9 @@ pub async fn dispatch(command: Command, context: &mut Context) -> Outcome {
             Container::Kill(args) => lifecycle::kill(args, context).await,
             Container::Rename(args) => container::rename(args, context).await,
             Container::Stats(args) => stats::stats(&args, context).await,
+            Container::Commit(args) => make::commit(args, context).await,
+            Container::Export(args) => make::export(args, context).await,
+            Container::Prune(args) => prune::containers(args, context).await,
         },
         Command::Image(long) => match long.command {
             Image::List(args) => image::list(&args, context).await,
@@ -44,6 +47,14 @@ pub async fn dispatch(command: Command, context: &mut Context) -> Outcome {
             Image::Load(args) => image::load(args, context).await,
             Image::Save(args) => save::save(args, context).await,
             Image::Verify(args) => verify::verify(args, context).await,
+            Image::Import(args) => make::import(args, context).await,
+            Image::History(args) => make::history(args, context).await,
+            Image::Prune(args) => prune::images(args, context).await,
+        },
+        Command::System(long) => match long.command {
+            SystemCommand::Df(args) => prune::df(args, context).await,
+            SystemCommand::Prune(args) => prune::system(args, context).await,
+            SystemCommand::Info => system::info(context).await,
         },
         Command::Run(args) => run::run(&args, context).await,
         Command::Create(args) => {
@@ -73,6 +84,10 @@ pub async fn dispatch(command: Command, context: &mut Context) -> Outcome {
         Command::Tag(args) => image::tag(args, context).await,
         Command::Load(args) => image::load(args, context).await,
         Command::Save(args) => save::save(args, context).await,
+        Command::Import(args) => make::import(args, context).await,
+        Command::Commit(args) => make::commit(args, context).await,
+        Command::Export(args) => make::export(args, context).await,
+        Command::History(args) => make::history(args, context).await,
         Command::Search(args) => image::search(args, context).await,
         Command::Login(args) => login::login(args, context).await,
         Command::Logout(args) => login::logout(args, context).await,

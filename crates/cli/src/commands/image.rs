@@ -1,30 +1,19 @@
 //! Image commands other than pull and push.
 
-use std::fs::File;
-use std::io::{BufWriter, Read, Write};
-use std::path::PathBuf;
-
-use bytes::Bytes;
 use jiff::Timestamp;
 use ross_api::v1::{
     BuildImageRequest, BuildImageResponse, LoadImagesRequest, RemoveImageRequest, SearchImagesRequest,
     TagImageRequest, build_image_request, build_image_response,
 };
-use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Context, Outcome, layout};
+use super::{Context, Outcome, archive};
 use crate::args::{BuildArgs, ImageListArgs, ImageRemoveArgs, LoadArgs, SearchArgs, TagArgs};
 use crate::failure::Failure;
 use crate::render::image::{Columns, id, list as table, results, row_count};
 use crate::render::json_image;
 use crate::request;
 use crate::value::pair;
-
-/// Bytes of an archive in one message, and messages read ahead.
-const CHUNK_BYTES: usize = 256 * 1024;
-const CHUNKS: usize = 4;
 
 /// `images`, `image list`
 pub async fn list(args: &ImageListArgs, context: &mut Context) -> Outcome {
@@ -122,37 +111,11 @@ pub async fn build(args: &BuildArgs, context: &mut Context) -> Outcome {
 
 /// `load`
 pub async fn load(args: LoadArgs, context: &mut Context) -> Outcome {
-    let what = args.input.clone().unwrap_or_else(|| PathBuf::from("standard input"));
-    let failed = |source| Failure::File { what: "cannot read the archive", path: what.clone(), source };
-    let source = match &args.input {
-        Some(path) if path.is_dir() => {
-            layout::check(path).map_err(failed)?;
-            Source::Layout(path.clone())
-        }
-        Some(path) => Source::Archive(Box::new(File::open(path).map_err(failed)?)),
-        None if context.streams.terminal.stdin => {
-            let reason = "standard input is a terminal: name an archive with --input, or redirect one";
-            return Err(Failure::Usage(reason.to_owned()));
-        }
-        None => {
-            let stdin = context.streams.stdin.take();
-            Source::Archive(stdin.ok_or(Failure::Protocol("standard input is taken"))?)
-        }
-    };
     let mut client = context.daemon().await?.images();
-    let (chunks, queue) = mpsc::channel(CHUNKS);
-    let (finish, mut finished) = oneshot::channel();
-    std::thread::spawn(move || {
-        // Nobody asks when the daemon refused before the end.
-        let _ = finish.send(send(source, &chunks));
-    });
-    let messages = ReceiverStream::new(queue).map(|chunk| LoadImagesRequest { chunk });
-    let loaded = client.load_images(messages).await;
-    // What could not be read ends the archive too early, of which the daemon complains in turn: the cause is told. The
-    // thread tells before it lets go of its end of the queue, so that nothing has to be waited for.
-    if let Ok(Err(source)) = finished.try_recv() {
-        return Err(failed(source));
-    }
+    let hint = "name an archive with --input, or redirect one";
+    let (sending, chunks) = archive::open_or_pack(args.input.as_deref(), hint, context)?;
+    let loaded = client.load_images(chunks.map(|chunk| LoadImagesRequest { chunk })).await;
+    sending.checked()?;
     for image in &loaded?.get_ref().images {
         if image.references.is_empty() {
             context.streams.stdout.line(format_args!("Loaded image ID: {}", image.id))?;
@@ -162,52 +125,4 @@ pub async fn load(args: LoadArgs, context: &mut Context) -> Outcome {
         }
     }
     Ok(0)
-}
-
-/// What is loaded.
-enum Source {
-    Archive(Box<dyn Read + Send>),
-    /// A directory that is packed on the way.
-    Layout(PathBuf),
-}
-
-/// Sends what is written on as messages.
-struct Chunks<'a>(&'a mpsc::Sender<Bytes>);
-
-impl Write for Chunks<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
-        sent.map(|()| bytes.len()).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn send(source: Source, chunks: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
-    match source {
-        Source::Archive(archive) => send_archive(archive, chunks),
-        Source::Layout(dir) => {
-            let packed = layout::pack(&dir, BufWriter::with_capacity(CHUNK_BYTES, Chunks(chunks)));
-            // The daemon does not take any more, and says why.
-            packed.or_else(|error| if chunks.is_closed() { Ok(()) } else { Err(error) })
-        }
-    }
-}
-
-fn send_archive(mut archive: Box<dyn Read + Send>, chunks: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
-    let mut buffer = vec![0; CHUNK_BYTES];
-    loop {
-        match archive.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(length) => {
-                if chunks.blocking_send(Bytes::copy_from_slice(&buffer[..length])).is_err() {
-                    return Ok(());
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! What each command does: asks the daemon, shows the answer, answers an exit code.
 
+mod archive;
 mod attach;
 mod container;
 mod context;
@@ -12,7 +13,9 @@ mod layout;
 mod lifecycle;
 mod login;
 mod logs;
+mod make;
 mod program;
+mod prune;
 mod pull;
 mod run;
 mod save;

@@ -1,8 +1,8 @@
 //! Images and the daemon as JSON, with stable keys in snake_case.
 
 use ross_api::v1::{
-    HealthResponse, ImageConfig, ImageSummary, InfoResponse, InspectImageResponse, VersionResponse,
-    health_response, search_images_response,
+    DiskUsageResponse, HealthResponse, HistoryEntry, ImageConfig, ImageSummary, InfoResponse,
+    InspectImageResponse, PruneResponse, VersionResponse, health_response, search_images_response,
 };
 use serde_json::{Value, json};
 
@@ -44,6 +44,17 @@ pub fn inspection(image: &InspectImageResponse) -> Value {
         "containers": summary.containers,
         "platform": platform(&summary),
         "author": image.author,
+        // An image of ross has none: what it stands on is its layers.
+        "parent": "",
+        "comment": image.comment,
+        "architecture": summary.platform.as_ref().map(|platform| &platform.architecture),
+        "variant": summary.platform.as_ref().map(|platform| &platform.variant),
+        "os": summary.platform.as_ref().map(|platform| &platform.os),
+        "rootfs": {
+            "type": "layers",
+            "layers": image.layers.iter().map(|layer| &layer.diff_id).collect::<Vec<_>>(),
+        },
+        "metadata": { "pulled_at": time(image.pulled_at.as_ref()) },
         "manifest_digest": image.manifest_digest,
         "manifest_media_type": image.manifest_media_type,
         "config": image.config.as_ref().map(config),
@@ -52,12 +63,70 @@ pub fn inspection(image: &InspectImageResponse) -> Value {
             "blob_digest": layer.blob_digest,
             "compressed_bytes": layer.compressed_bytes,
         })).collect::<Value>(),
-        "history": image.history.iter().map(|entry| json!({
-            "created": time(entry.created.as_ref()),
-            "created_by": entry.created_by,
-            "comment": entry.comment,
-            "empty_layer": entry.empty_layer,
+        "history": image.history.iter().map(step).collect::<Value>(),
+    })
+}
+
+fn step(entry: &HistoryEntry) -> Value {
+    json!({
+        "created": time(entry.created.as_ref()),
+        "created_by": entry.created_by,
+        "comment": entry.comment,
+        "empty_layer": entry.empty_layer,
+        "size_bytes": entry.size_bytes,
+    })
+}
+
+/// The history of an image, newest step first.
+pub fn history(image: &InspectImageResponse) -> Value {
+    image.history.iter().rev().map(step).collect()
+}
+
+/// What takes the disk.
+pub fn disk_usage(usage: &DiskUsageResponse) -> Value {
+    json!({
+        "kinds": usage.kinds.iter().map(|kind| json!({
+            "name": kind.name,
+            "total": kind.total,
+            "active": kind.active,
+            "size_bytes": kind.size_bytes,
+            "reclaimable_bytes": kind.reclaimable_bytes,
         })).collect::<Value>(),
+        "images": usage.images.iter().map(|image| json!({
+            "id": image.id,
+            "repo_tags": image.repo_tags,
+            "created": time(image.created.as_ref()),
+            "size_bytes": image.size_bytes,
+            "shared_bytes": image.shared_bytes,
+            "unique_bytes": image.size_bytes.saturating_sub(image.shared_bytes),
+            "containers": image.containers,
+        })).collect::<Value>(),
+        "containers": usage.containers.iter().map(|container| json!({
+            "id": container.id,
+            "name": container.name,
+            "image": container.image,
+            "command": container.command,
+            "volumes": container.volumes,
+            "size_bytes": container.size_bytes,
+            "created": time(container.created.as_ref()),
+            "status": container.status,
+        })).collect::<Value>(),
+        "volumes": usage.volumes.iter().map(|volume| json!({
+            "name": volume.name,
+            "links": volume.links,
+            "size_bytes": volume.size_bytes,
+        })).collect::<Value>(),
+    })
+}
+
+/// What a prune removed.
+pub fn pruned(pruned: &PruneResponse) -> Value {
+    json!({
+        "removed_containers": pruned.removed_containers,
+        "removed_images": pruned.removed_images,
+        "untagged_images": pruned.untagged_images,
+        "removed_volumes": pruned.removed_volumes,
+        "reclaimed_bytes": pruned.reclaimed_bytes,
     })
 }
 
@@ -73,6 +142,7 @@ fn config(config: &ImageConfig) -> Value {
         "labels": config.labels,
         "stop_signal": config.stop_signal,
         "shell": config.shell,
+        "on_build": config.on_build,
         "healthcheck": config.healthcheck,
     })
 }

@@ -3,6 +3,7 @@
 //! Nothing here talks to the daemon or writes to a stream, but for progress bars, which own the terminal while they last.
 
 pub mod container;
+pub mod history;
 pub mod image;
 pub mod json;
 pub mod json_image;
@@ -12,4 +13,5 @@ pub mod progress;
 pub mod stats;
 pub mod table;
 pub mod units;
+pub mod usage;
 pub mod verify;

@@ -22,6 +22,19 @@ pub fn pull_reference(name: &str, tag: Option<&str>) -> Result<String, Failure> 
     Ok(full)
 }
 
+/// The name of an image that is to be made, checked; empty when it gets none.
+pub fn image_name(name: Option<&str>) -> Result<String, Failure> {
+    let Some(name) = name else { return Ok(String::new()) };
+    let reference: ImageRef = name.parse().map_err(|error| Failure::Usage(format!("{error}")))?;
+    if reference.digest().is_some() {
+        let text = format!(
+            "`{name}` has a digest, which only its content decides: give a name with or without a tag"
+        );
+        return Err(Failure::Usage(text));
+    }
+    Ok(name.to_owned())
+}
+
 /// The request for a list of images.
 pub fn list(args: &ImageListArgs) -> Result<ListImagesRequest, Failure> {
     let mut filters = pair::filters(&args.filters)?;
@@ -48,6 +61,17 @@ pub fn build(args: &BuildArgs) -> Result<BuildOptions, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_images_to_be() {
+        let check = |name: Option<&str>, expected: Option<&str>| {
+            assert_eq!(image_name(name).ok().as_deref(), expected, "{name:?}");
+        };
+        check(None, Some(""));
+        check(Some("a/b:1"), Some("a/b:1"));
+        check(Some("A"), None);
+        check(Some(&format!("a@sha256:{}", "ab".repeat(32))), None);
+    }
 
     #[test]
     fn references() {

@@ -10,5 +10,5 @@ mod surroundings;
 
 pub use create::create;
 pub use exec::exec;
-pub use image::{build, list, pull_reference};
+pub use image::{build, image_name, list, pull_reference};
 pub use surroundings::Surroundings;

@@ -170,6 +170,22 @@ service! {
         type StartExecStream = Answers<AttachOutput>;
         type AttachContainerStream = Answers<AttachOutput>;
         type StatsContainerStream = Answers<ContainerStats>;
+        type ExportContainerStream = Answers<ExportContainerResponse>;
+
+        /// A container called `broken` breaks off after the first piece.
+        async fn export_container(
+            &self,
+            request: Request<ExportContainerRequest>,
+        ) -> Result<Response<Self::ExportContainerStream>, Status> {
+            self.called("export");
+            Self::find(&request.get_ref().container)?;
+            let piece = |text| Ok(ExportContainerResponse { chunk: bytes::Bytes::from_static(text) });
+            let second = match request.get_ref().container.as_str() {
+                "broken" => Err(Status::internal("it broke off")),
+                _ => piece(b"second"),
+            };
+            Ok(Response::new(Box::pin(futures_util::stream::iter([piece(b"first "), second]))))
+        }
 
         async fn create_container(
             &self,
@@ -326,6 +342,7 @@ service! {
         inspect_exec: InspectExecRequest => InspectExecResponse,
         resize_container: ResizeContainerRequest => ResizeContainerResponse,
         stats_container: StatsContainerRequest => Self::StatsContainerStream,
+        commit_container: CommitContainerRequest => CommitContainerResponse,
     }
 }
 
@@ -447,5 +464,6 @@ service! {
         tag_image: TagImageRequest => TagImageResponse,
         search_images: SearchImagesRequest => SearchImagesResponse,
         verify_images: VerifyImagesRequest => Self::VerifyImagesStream,
+        import_image: Streaming<ImportImageRequest> => ImportImageResponse,
     }
 }

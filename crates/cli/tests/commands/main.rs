@@ -260,3 +260,40 @@ async fn nobody_at_the_socket_is_told_plainly() {
     check("ps", 1).await;
     check("run busybox", 125).await;
 }
+
+/// A file is there when all of it is: what breaks off, or never began, leaves none.
+#[tokio::test]
+async fn an_export_is_whole_or_not_there() {
+    let check = async |container: &str, code: i32, expected: Option<&str>| {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("root.tar");
+        let line = format!("export -o {} {container}", file.display());
+        let played = play(Script::default(), &line, "").await;
+        assert_eq!(played.code, Some(code), "{played:?}");
+        assert_eq!(std::fs::read_to_string(&file).ok().as_deref(), expected, "{played:?}");
+        let left = std::fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(left, usize::from(expected.is_some()), "nothing lies beside it");
+    };
+    check("web", 0, Some("first second")).await;
+    check("broken", 1, None).await;
+    check("missing", 1, None).await;
+    let piped = play(Script::default(), "export web", "").await;
+    assert_eq!((piped.code, piped.stdout.as_str()), (Some(0), "first second"));
+    let nowhere = play(Script::default(), "export -o /no/such/folder/file web", "").await;
+    assert!(nowhere.code == Some(1) && nowhere.stderr.contains("/no/such/folder/file"), "{nowhere:?}");
+}
+
+/// What cannot be is refused before the daemon is asked.
+#[tokio::test]
+async fn what_is_made_is_checked_here() {
+    let check = async |line: &str, says: &str| {
+        let played = play(Script::default(), line, "").await;
+        assert_eq!((played.code, played.calls.len()), (Some(1), 0), "{played:?}");
+        assert!(played.stderr.contains(says), "{played:?}");
+    };
+    check("import http://127.0.0.1/x.tar", "is a URL").await;
+    check("import /no/such/file.tar", "/no/such/file.tar").await;
+    check("import - Not/Valid", "Not/Valid").await;
+    check("commit web Not/Valid", "Not/Valid").await;
+    check("image prune -f --filter until=soon", "until=soon").await;
+}

@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(ImageFilters::default().shown(&image).len(), 4);
         let digests = |name: &str| {
             let names: ImageRef = name.parse().unwrap();
-            crate::convert::image::summary(&image, &[&names], 0).repo_digests
+            crate::convert::image::summary(&image, &[&names], 0, 0).repo_digests
         };
         assert_eq!(digests("used:1"), [pinned.as_str()]);
         assert!(digests("other:2").is_empty(), "no registry has a name that was given here");

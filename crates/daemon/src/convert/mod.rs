@@ -1,10 +1,11 @@
 //! Messages to the engine's model and back. Pure but for those that carry streams across: [`pull`], [`push`],
-//! [`verify`], [`archive`] and [`save`], over [`progress`].
+//! [`verify`], [`archive`], [`export`] and [`save`], over [`progress`].
 
 pub mod archive;
 pub mod container;
 pub mod create;
 pub mod exec;
+pub mod export;
 pub mod filter;
 pub mod image;
 pub mod logs;
@@ -17,4 +18,5 @@ pub mod search;
 pub mod shape;
 pub mod stats;
 pub mod time;
+pub mod usage;
 pub mod verify;

@@ -109,6 +109,7 @@ impl ContainerService for Containers {
     type StartExecStream = Answers<AttachOutput>;
     type AttachContainerStream = Answers<AttachOutput>;
     type StatsContainerStream = Answers<ContainerStats>;
+    type ExportContainerStream = Answers<ExportContainerResponse>;
 
     async fn create_container(
         &self,
@@ -319,5 +320,27 @@ impl ContainerService for Containers {
         let request = request.into_inner();
         let stats = self.engine.stats(&named(&request.container)?, request.stream).await;
         answer(stats.map(|stats| self.stop.cut(streams::stats(stats))))
+    }
+
+    async fn commit_container(
+        &self,
+        request: Request<CommitContainerRequest>,
+    ) -> Result<Response<CommitContainerResponse>, Status> {
+        log_change(&request, "CommitContainer", &request.get_ref().container);
+        let request = request.into_inner();
+        let container = named(&request.container)?;
+        let id = self.engine.commit(&container, convert::image::commit(request)?).await;
+        answer(id.map(|id| CommitContainerResponse { id: id.to_string() }))
+    }
+
+    async fn export_container(
+        &self,
+        request: Request<ExportContainerRequest>,
+    ) -> Result<Response<Self::ExportContainerStream>, Status> {
+        let container = named(&request.into_inner().container)?;
+        let (writer, pieces) = convert::export::channel();
+        let engine = self.engine.clone();
+        let writing = tokio::spawn(async move { engine.export(&container, writer).await });
+        Ok(Response::new(self.stop.cut(convert::export::answers(pieces, writing))))
     }
 }

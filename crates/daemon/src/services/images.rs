@@ -64,6 +64,28 @@ fn reference(field: &str, text: &str) -> Result<ImageRef, Status> {
     text.parse().map_err(|error| invalid(field, error))
 }
 
+/// An archive that comes in messages, and the task that takes them, which ends with the call.
+fn feed<M: Send + 'static>(
+    mut messages: Streaming<M>,
+    chunk: impl Fn(M) -> Result<bytes::Bytes, Status> + Send + 'static,
+) -> (Archive, InputTask) {
+    let (pieces, queue) = mpsc::channel(ARCHIVE_PIECES);
+    let feeding = tokio::spawn(async move {
+        loop {
+            let piece = match messages.message().await.and_then(|message| message.map(&chunk).transpose()) {
+                Ok(Some(chunk)) => Ok(chunk),
+                Ok(None) => return,
+                Err(status) => Err(std::io::Error::other(status.message().to_owned())),
+            };
+            let last = piece.is_err();
+            if pieces.send(piece).await.is_err() || last {
+                return;
+            }
+        }
+    });
+    (Archive::new(queue), InputTask(feeding))
+}
+
 #[tonic::async_trait]
 impl ImageService for Images {
     type PullImageStream = Answers<PullImageResponse>;
@@ -80,14 +102,16 @@ impl ImageService for Images {
         let images = self.on_disk("images", ImageStore::list).await?;
         let filters = convert::filter::ImageFilters::parse(&request.filters, &images)?;
         let uses = self.uses().await?;
-        let images = images
-            .iter()
-            .filter(|image| filters.accept(image))
-            .map(|image| {
+        let listed = move |store: &ImageStore| {
+            let accepted = images.iter().filter(|image| filters.accept(image));
+            let summary = |image: &ross_image::Image| {
                 let containers = uses.get(&image.record.id).copied().unwrap_or(0);
-                convert::image::summary(image, &filters.shown(image), containers)
-            })
-            .collect();
+                let size = store.layer_sizes(image).iter().sum();
+                convert::image::summary(image, &filters.shown(image), containers, size)
+            };
+            Ok(accepted.map(summary).collect())
+        };
+        let images = self.on_disk("images", listed).await?;
         Ok(Response::new(ListImagesResponse { images }))
     }
 
@@ -98,7 +122,10 @@ impl ImageService for Images {
         let name = request.into_inner().image;
         let image = self.engine.image(&name).await.map_err(|error| of_engine(&error))?;
         let uses = self.uses().await?.get(&image.record.id).copied().unwrap_or(0);
-        Ok(Response::new(convert::image::inspection(&image, uses)))
+        let inspected = move |store: &ImageStore| {
+            Ok(convert::image::inspection(&image, uses, &store.layer_sizes(&image)))
+        };
+        Ok(Response::new(self.on_disk(&name, inspected).await?))
     }
 
     async fn pull_image(
@@ -146,25 +173,9 @@ impl ImageService for Images {
         request: Request<Streaming<LoadImagesRequest>>,
     ) -> Result<Response<LoadImagesResponse>, Status> {
         log_change(&request, "LoadImages", "");
-        let mut messages = request.into_inner();
-        let (pieces, queue) = mpsc::channel(ARCHIVE_PIECES);
-        let feeding = tokio::spawn(async move {
-            loop {
-                let piece = match messages.message().await {
-                    Ok(Some(LoadImagesRequest { chunk })) => Ok(chunk),
-                    Ok(None) => return,
-                    Err(status) => Err(std::io::Error::other(status.message().to_owned())),
-                };
-                let last = piece.is_err();
-                if pieces.send(piece).await.is_err() || last {
-                    return;
-                }
-            }
-        });
-        // Ends the feeding, too, when the call is cancelled.
-        let _feeding = InputTask(feeding);
+        let (archive, _feeding) = feed(request.into_inner(), |LoadImagesRequest { chunk }| Ok(chunk));
         let quiet = std::sync::Arc::new(|_| {});
-        let loading = self.engine.images().load(Archive::new(queue), quiet);
+        let loading = self.engine.images().load(archive, quiet);
         let mut stop = self.stop.clone();
         let loaded = tokio::select! {
             loaded = loading => loaded.map_err(|error| of_image(&error, "archive"))?,
@@ -248,5 +259,29 @@ impl ImageService for Images {
         }
         let verifying = convert::verify::verify(self.engine.clone(), request.into_inner());
         Ok(Response::new(self.stop.cut(verifying)))
+    }
+
+    async fn import_image(
+        &self,
+        request: Request<Streaming<ImportImageRequest>>,
+    ) -> Result<Response<ImportImageResponse>, Status> {
+        use import_image_request::Part;
+        log_change(&request, "ImportImage", "");
+        let mut messages = request.into_inner();
+        let Some(ImportImageRequest { part: Some(Part::Options(options)) }) = messages.message().await?
+        else {
+            return Err(invalid("part", "the first one must be `options`"));
+        };
+        let request = convert::image::import(options)?;
+        let (archive, _feeding) = feed(messages, |ImportImageRequest { part }| match part {
+            Some(Part::Chunk(chunk)) => Ok(chunk),
+            _ => Err(invalid("part", "only the first one may be `options`")),
+        });
+        let mut stop = self.stop.clone();
+        let id = tokio::select! {
+            id = self.engine.import(archive, request) => id.map_err(|error| of_engine(&error))?,
+            () = stop.stopped() => return Err(crate::status::stopping()),
+        };
+        Ok(Response::new(ImportImageResponse { id: id.to_string() }))
     }
 }

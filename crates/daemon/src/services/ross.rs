@@ -8,14 +8,16 @@ use ross_api::v1::{
     DiskUsageRequest, DiskUsageResponse, Event, EventsRequest, HealthRequest, HealthResponse, InfoRequest,
     InfoResponse, PruneRequest, PruneResponse, VersionRequest, VersionResponse,
 };
-use ross_engine::Engine;
-use ross_engine::model::{ContainerState, ListQuery};
+use ross_engine::model::{ContainerState, Filter, ListQuery, PruneFilters, Timestamp};
+use ross_engine::{Engine, EngineError};
 use ross_types::Platform;
 use tonic::{Request, Response, Status};
 
 use crate::config::Config;
+use crate::convert;
 use crate::host::{self, Cgroups};
-use crate::status::{internal, of_engine, of_image, unimplemented};
+use crate::peer::log_change;
+use crate::status::{internal, invalid, of_engine, of_image, unimplemented};
 use crate::stop::Answers;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -121,11 +123,47 @@ impl Ross for Daemon {
         Err(unimplemented("the stream of events", "list containers, or wait for one"))
     }
 
-    async fn disk_usage(&self, _: Request<DiskUsageRequest>) -> Result<Response<DiskUsageResponse>, Status> {
-        Err(unimplemented("disk usage", "list containers with their sizes, and images"))
+    async fn disk_usage(
+        &self,
+        request: Request<DiskUsageRequest>,
+    ) -> Result<Response<DiskUsageResponse>, Status> {
+        let usage = self.engine.disk_usage().await.map_err(|error| of_engine(&error))?;
+        Ok(Response::new(convert::usage::disk_usage(&usage, request.get_ref().verbose)))
     }
 
-    async fn prune(&self, _: Request<PruneRequest>) -> Result<Response<PruneResponse>, Status> {
-        Err(unimplemented("pruning", "remove containers and images by name"))
+    async fn prune(&self, request: Request<PruneRequest>) -> Result<Response<PruneResponse>, Status> {
+        log_change(&request, "Prune", "");
+        let request = request.into_inner();
+        if request.networks {
+            return Err(unimplemented("pruning networks", "ross removes those of its containers by itself"));
+        }
+        let filters: Vec<Filter> = request
+            .filters
+            .into_iter()
+            .map(|filter| Filter { key: filter.key, values: filter.values })
+            .collect();
+        let failed = |error: EngineError| of_engine(&error);
+        let filters = PruneFilters::parse(&filters, Timestamp::now()).map_err(failed)?;
+        if request.volumes && filters.has_until() {
+            return Err(invalid("filter", "`until` is no filter of volumes"));
+        }
+        let mut answer = PruneResponse::default();
+        // Containers first: what they alone use is then used by nobody.
+        if request.containers {
+            let pruned = self.engine.prune_containers(filters.clone()).await.map_err(failed)?;
+            answer.removed_containers = pruned.removed.iter().map(ToString::to_string).collect();
+            answer.reclaimed_bytes += pruned.bytes;
+        }
+        if request.volumes {
+            let pruned =
+                self.engine.prune_volumes(request.all_volumes, filters.clone()).await.map_err(failed)?;
+            answer.removed_volumes = pruned.removed;
+            answer.reclaimed_bytes += pruned.bytes;
+        }
+        if request.images {
+            let pruned = self.engine.prune_images(request.all_images, filters).await.map_err(failed)?;
+            convert::usage::pruned_images(&mut answer, pruned);
+        }
+        Ok(Response::new(answer))
     }
 }

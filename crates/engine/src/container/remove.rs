@@ -107,7 +107,9 @@ impl Actor {
             let remove = |name: &String| volumes::remove_unused(name, &context.paths, &context.db);
             let volumes = anonymous.iter().map(remove);
             // Each is tried, whatever the ones before it came to.
-            volumes.fold(dirs, Result::and)
+            let removed = volumes.fold(dirs, Result::and);
+            context.db.keep_reserve();
+            removed
         });
         let left = removed.await.err().map(|error| error.sentence());
         if let Some(left) = &left {

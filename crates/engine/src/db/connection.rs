@@ -72,6 +72,16 @@ impl DbError {
     }
 }
 
+impl DbError {
+    /// Whether room on the disk may be what it lacks. Some files (the index of the write-ahead log) fail on a full disk
+    /// with an error that does not say so.
+    fn is_for_want_of_room(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, SystemIoFailure};
+        let Cause::Sql(rusqlite::Error::SqliteFailure(code, _)) = &self.source else { return false };
+        matches!(code.code, DiskFull | SystemIoFailure | CannotOpen)
+    }
+}
+
 impl From<DbError> for EngineError {
     fn from(error: DbError) -> Self {
         EngineError::new(error.kind(), "ross.db", error.to_string()).caused_by(error.source)
@@ -99,18 +109,13 @@ pub(super) fn unreadable(error: impl std::fmt::Display) -> CauseOf {
 impl Db {
     /// Opens or makes the database at `path` and brings it to the newest version.
     pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
-        let failed = |error: rusqlite::Error| DbError { operation: "open", source: error.into() };
-        let mut connection = Connection::open(path).map_err(failed)?;
-        // WAL: readers never wait, and one fsync makes a transaction durable.
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-        connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-        connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        schema::migrate(&mut connection)?;
-        let inner = Inner { connection, durability: Durability::Full };
-        let reserve = Arc::new(Reserve::beside(path));
-        reserve.keep();
-        Ok(Self { inner: Arc::new(Mutex::new(inner)), reserve })
+        let reserve = Reserve::new(path);
+        let inner = match Inner::open(path) {
+            // The write-ahead log and its index need room, too.
+            Err(error) if error.is_for_want_of_room() && reserve.give_back() => Inner::open(path)?,
+            opened => opened?,
+        };
+        Ok(Self { inner: Arc::new(Mutex::new(inner)), reserve: Arc::new(reserve) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -125,36 +130,30 @@ impl Db {
         durability: Durability,
         work: impl FnOnce(&Transaction<'_>) -> SqlResult<T>,
     ) -> Result<T, DbError> {
-        let failed = |source: Cause| DbError { operation, source };
-        let mut inner = self.lock();
-        if inner.durability != durability {
-            let level = if durability == Durability::Full { "FULL" } else { "NORMAL" };
-            inner.connection.pragma_update(None, "synchronous", level).map_err(|e| failed(e.into()))?;
-            inner.durability = durability;
-        }
-        let transaction = inner
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|e| failed(e.into()))?;
-        let value = work(&transaction).map_err(|CauseOf(cause)| failed(cause))?;
-        transaction.commit().map_err(|e| failed(e.into()))?;
-        Ok(value)
+        self.reserve.keep();
+        self.lock().write(operation, durability, work)
     }
 
-    /// Removes something, also where the disk is full: then the space that is kept for it is given up. Blocks.
-    pub(super) fn remove<T>(
+    /// As [`write`](Self::write), for what gives room back: a full disk does not hinder it.
+    pub(super) fn write_removal<T>(
         &self,
         operation: &'static str,
         durability: Durability,
         work: impl Fn(&Transaction<'_>) -> SqlResult<T>,
     ) -> Result<T, DbError> {
         self.reserve.keep();
-        match self.write(operation, durability, &work) {
-            Err(error) if error.kind() == ErrorKind::ResourceExhausted && self.reserve.spend() => {
-                self.write(operation, durability, &work)
+        let mut inner = self.lock();
+        match inner.write(operation, durability, &work) {
+            Err(error) if error.is_for_want_of_room() && self.reserve.give_back() => {
+                inner.write(operation, durability, &work)
             }
             done => done,
         }
+    }
+
+    /// To be called when a removal has given room back: what it took to be written is kept for the next one.
+    pub(crate) fn keep_reserve(&self) {
+        self.reserve.keep();
     }
 
     /// Reads something. Blocks.
@@ -201,5 +200,40 @@ impl Db {
             )?;
             Ok(())
         })
+    }
+}
+
+impl Inner {
+    fn open(path: &Path) -> Result<Self, DbError> {
+        let failed = |error: rusqlite::Error| DbError { operation: "open", source: error.into() };
+        let mut connection = Connection::open(path).map_err(failed)?;
+        // WAL: readers never wait, and one fsync makes a transaction durable.
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+        connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        schema::migrate(&mut connection)?;
+        Ok(Self { connection, durability: Durability::Full })
+    }
+
+    fn write<T>(
+        &mut self,
+        operation: &'static str,
+        durability: Durability,
+        work: impl FnOnce(&Transaction<'_>) -> SqlResult<T>,
+    ) -> Result<T, DbError> {
+        let failed = |source: Cause| DbError { operation, source };
+        if self.durability != durability {
+            let level = if durability == Durability::Full { "FULL" } else { "NORMAL" };
+            self.connection.pragma_update(None, "synchronous", level).map_err(|e| failed(e.into()))?;
+            self.durability = durability;
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|e| failed(e.into()))?;
+        let value = work(&transaction).map_err(|CauseOf(cause)| failed(cause))?;
+        transaction.commit().map_err(|e| failed(e.into()))?;
+        Ok(value)
     }
 }

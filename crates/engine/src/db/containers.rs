@@ -125,7 +125,7 @@ impl Db {
 
     /// It is gone, and its endpoint with it; no such row is no error.
     pub(crate) fn delete_container(&self, id: &ContainerId, durability: Durability) -> Result<(), DbError> {
-        self.remove("delete a container", durability, |transaction| {
+        self.write_removal("delete a container", durability, |transaction| {
             transaction.prepare_cached("DELETE FROM containers WHERE id = ?1")?.execute([id.as_str()])?;
             Ok(())
         })

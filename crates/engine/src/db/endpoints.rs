@@ -24,7 +24,7 @@ impl NetworkRecords for Db {
     }
 
     fn remove_endpoint(&self, container: &ContainerId) -> Result<(), RecordsError> {
-        self.remove("remove an endpoint", Durability::Relaxed, |transaction| {
+        self.write_removal("remove an endpoint", Durability::Relaxed, |transaction| {
             let sql = "DELETE FROM endpoints WHERE container = ?1";
             transaction.prepare_cached(sql)?.execute([container.as_str()])?;
             Ok(())

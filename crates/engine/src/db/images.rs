@@ -36,7 +36,7 @@ impl ImageRecords for Db {
     }
 
     fn remove_tag(&self, reference: &ImageRef) -> Result<bool, RecordsError> {
-        self.remove("remove a tag", Durability::Full, |transaction| {
+        self.write_removal("remove a tag", Durability::Full, |transaction| {
             let sql = "DELETE FROM image_tags WHERE reference = ?1";
             Ok(transaction.execute(sql, [reference.to_string()])? > 0)
         })
@@ -44,7 +44,7 @@ impl ImageRecords for Db {
     }
 
     fn remove_image(&self, id: &Digest) -> Result<(), RecordsError> {
-        self.remove("remove an image", Durability::Full, |transaction| {
+        self.write_removal("remove an image", Durability::Full, |transaction| {
             transaction.execute("DELETE FROM images WHERE id = ?1", [id.to_string()])?;
             Ok(())
         })

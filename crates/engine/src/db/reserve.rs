@@ -1,67 +1,95 @@
-//! Disk space that is kept for removals: when the disk is full, a removal is what gives space back, and it must be
-//! written down first.
+//! Room that is kept for the time when there is none: a file beside the database that is given back so that a
+//! removal can be written on a disk that is full to the last block.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::ErrorKind as IoKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate};
+use rustix::io::Errno;
 
-/// Far more than the pages of a removal's transaction, in bytes.
-const BYTES: u64 = 1 << 20;
+/// Bytes: a removal writes a few pages of 4 KiB into the write-ahead log, an opening its index besides.
+const SIZE: u64 = 1 << 20;
 
-/// A file whose blocks are given up when a removal needs them.
+/// What a removal took of the reserve is missing when it is taken again on a disk that is full but for it: then it is
+/// smaller by steps of so many bytes.
+const STEP: u64 = 64 << 10;
+
+/// The file.
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
+    /// Bytes that are kept.
+    kept: AtomicU64,
 }
 
 impl Reserve {
-    /// The reserve beside the database at `path`.
-    pub(super) fn beside(path: &Path) -> Self {
-        Self { path: path.with_extension("reserve") }
+    /// The reserve of the database at `database`; kept if there is room.
+    pub(super) fn new(database: &Path) -> Self {
+        let reserve = Self { path: database.with_file_name("reserve"), kept: AtomicU64::new(0) };
+        reserve.keep();
+        reserve
     }
 
-    /// Makes the file if it is not there. Where there is no room, or the file system cannot allocate, there is none: it is
-    /// tried again before the next removal.
+    /// Takes the room again after it was given back, or as much of it as there is. A disk without it is no failure: the
+    /// next write tries again.
     pub(super) fn keep(&self) {
-        if self.path.exists() {
+        let kept = self.kept.load(Ordering::Relaxed);
+        if kept == SIZE {
             return;
         }
-        if let Err(error) = allocate(&self.path) {
-            tracing::debug!(path = %self.path.display(), %error, "no disk space is kept for removals");
-            // What was allocated of it is of no use to anybody.
-            let _ = fs::remove_file(&self.path);
+        match self.grow(kept) {
+            Ok(size) => self.kept.store(size, Ordering::Relaxed),
+            // A file system that cannot promise room: asking again for each write would be for nothing.
+            Err(Errno::OPNOTSUPP) => self.kept.store(SIZE, Ordering::Relaxed),
+            Err(_) => {}
         }
     }
 
-    /// Gives the space up; says whether there was any.
-    pub(super) fn spend(&self) -> bool {
-        fs::remove_file(&self.path).is_ok()
+    /// Makes the file as large as there is room for; says how large it is.
+    fn grow(&self, kept: u64) -> rustix::io::Result<u64> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+        let file = rustix::fs::open(&self.path, flags, Mode::from_raw_mode(0o600))?;
+        let mut size = SIZE;
+        while size > kept {
+            match fallocate(&file, FallocateFlags::empty(), 0, size) {
+                Err(Errno::NOSPC) => size -= STEP,
+                done => return done.map(|()| size),
+            }
+        }
+        Ok(kept)
     }
-}
 
-fn allocate(path: &Path) -> io::Result<()> {
-    let file: File = OpenOptions::new().write(true).create_new(true).open(path)?;
-    Ok(rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, BYTES)?)
+    /// Gives the room back; says whether there was any.
+    pub(super) fn give_back(&self) -> bool {
+        self.kept.store(0, Ordering::Relaxed);
+        match std::fs::remove_file(&self.path) {
+            Ok(()) => true,
+            Err(error) => {
+                if error.kind() != IoKind::NotFound {
+                    tracing::warn!(path = %self.path.display(), %error, "the reserve cannot be given back");
+                }
+                false
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt as _;
-
     use super::*;
 
     #[test]
-    fn it_is_allocated_and_given_up_once() {
+    fn is_kept_and_given_back() {
         let dir = tempfile::tempdir().unwrap();
-        let reserve = Reserve::beside(&dir.path().join("ross.db"));
-        assert!(!reserve.spend());
+        let database = dir.path().join("ross.db");
+        let reserve = Reserve::new(&database);
+        let size = || std::fs::metadata(dir.path().join("reserve")).map(|meta| meta.len()).ok();
+        assert_eq!(size(), Some(SIZE));
+        assert!(reserve.give_back());
+        assert_eq!(size(), None);
+        assert!(!reserve.give_back());
         reserve.keep();
-        reserve.keep();
-        let status = fs::metadata(dir.path().join("ross.reserve")).unwrap();
-        assert!(status.len() == BYTES && status.blocks() * 512 >= BYTES, "the blocks are there");
-        assert!(reserve.spend());
-        assert!(!reserve.spend());
+        assert_eq!(size(), Some(SIZE));
     }
 }

@@ -31,9 +31,28 @@ impl Db {
         })
     }
 
+    /// All rows, by name.
+    pub(crate) fn volumes(&self) -> Result<Vec<VolumeRow>, DbError> {
+        self.read("read the volumes", |connection| {
+            let sql = "SELECT name, anonymous, labels, created_at FROM volumes ORDER BY name";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let mut volumes = Vec::new();
+            while let Some(row) = rows.next()? {
+                volumes.push(VolumeRow {
+                    name: row.get(0)?,
+                    anonymous: row.get(1)?,
+                    labels: serde_json::from_str(&row.get::<_, String>(2)?).map_err(unreadable)?,
+                    created: Timestamp::from_unix_nanos(row.get(3)?),
+                });
+            }
+            Ok(volumes)
+        })
+    }
+
     /// Removes the row; none is no error.
     pub(crate) fn delete_volume(&self, name: &str) -> Result<(), DbError> {
-        self.remove("delete a volume", Durability::Relaxed, |transaction| {
+        self.write_removal("delete a volume", Durability::Relaxed, |transaction| {
             transaction.execute("DELETE FROM volumes WHERE name = ?1", [name])?;
             Ok(())
         })

@@ -37,7 +37,9 @@ impl Engine {
         let (context, name) = (self.context.clone(), name.to_owned());
         blocking(move || {
             let in_use = |id: &Digest| user_of(&context, id);
-            let removed = context.images.remove(&name, force, &in_use).map_err(|error| match error {
+            let removed = context.images.remove(&name, force, &in_use);
+            context.db.keep_reserve();
+            let removed = removed.map_err(|error| match error {
                 ross_image::Error::NotFound(_) => {
                     EngineError::new(ErrorKind::NotFound, name.as_str(), format!("No such image: {name}"))
                 }
@@ -72,17 +74,17 @@ impl Engine {
     }
 }
 
-/// The container that uses an image, rather one that runs: it says more than one that does not.
-fn user_of(context: &Context, id: &Digest) -> Option<ImageUse> {
+/// An error with its sources.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let links = std::iter::successors(Some(error), |error| error.source());
+    links.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The container that keeps an image from being removed; of several one that runs, which says more.
+pub(super) fn user_of(context: &Context, id: &Digest) -> Option<ImageUse> {
     let views: Vec<_> = context.registry.all().iter().map(crate::container::Handle::view).collect();
     let mut using = views.iter().filter(|view| view.image_id == *id);
     let first = using.next()?;
     let shown = [first].into_iter().chain(using).find(|view| view.run.state.is_running()).unwrap_or(first);
     Some(ImageUse { container: shown.name.to_string(), running: shown.run.state.is_running() })
-}
-
-/// An error with its sources.
-fn sentence(error: &dyn std::error::Error) -> String {
-    let links = std::iter::successors(Some(error), |error| error.source());
-    links.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

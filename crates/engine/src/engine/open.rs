@@ -72,6 +72,7 @@ impl Engine {
             execs: Execs::default(),
             events: Events::new(),
             host,
+            merging: Mutex::new(()),
             locks: Mutex::new(locks),
         });
         reconcile(&context).await?;

@@ -3,6 +3,7 @@
 //! Domain types only: `db` decides how they lie on disk, the daemon how they travel. A value of a type with a
 //! checking constructor is valid; what depends on other objects (an image, a volume) is checked by `create`.
 
+mod commit;
 mod config;
 mod container;
 mod event;
@@ -20,7 +21,9 @@ mod signal;
 mod state;
 mod stats;
 mod time;
+mod usage;
 
+pub use commit::{CommitRequest, ImportRequest};
 pub use config::{ContainerConfig, CreateRequest, Created};
 pub use container::{ContainerDetails, ContainerSummary, ListQuery, RemoveOptions, StopOptions};
 pub use event::{Event, EventKind};
@@ -43,3 +46,4 @@ pub use signal::Signal;
 pub use state::{ContainerState, IllegalTransition, Run, WaitCondition};
 pub use stats::{BlockIoStats, ContainerStats, CpuStats, InterfaceStats, MemoryStats, PidsStats, Pressure};
 pub use time::Timestamp;
+pub use usage::{DiskUsage, PruneFilters, PrunedContainers, PrunedObjects, PrunedVolumes, VolumeUse};

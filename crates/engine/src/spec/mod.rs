@@ -16,5 +16,6 @@ pub(crate) use build::{NameFiles, SpecInput, build, cgroup_path};
 pub(crate) use capabilities::{check_added, check_capability};
 pub(crate) use devices::check_device_rule;
 pub(crate) use limits::rlimit_name;
+pub(crate) use mounts::mount_points;
 pub(crate) use process::exec_process;
 pub(crate) use seccomp::check_profile;

@@ -1,10 +1,16 @@
 //! What is mounted in the container.
 
+use std::path::PathBuf;
+
+use ross_runtime::defaults::default_spec;
 use ross_runtime::spec::Mount;
 
 use super::build::{SpecInput, utf8};
 use crate::error::{EngineError, Result};
 use crate::model::{self, ContainerConfig, MountKind, NamespaceMode};
+
+/// Files with the names of hosts, made by ross.
+const NAME_FILES: [&str; 3] = ["/etc/resolv.conf", "/etc/hostname", "/etc/hosts"];
 
 const DEFAULT_SHM: u64 = 64 << 20;
 
@@ -17,12 +23,8 @@ pub(super) fn apply(mounts: &mut Vec<Mount>, input: &SpecInput<'_>) -> Result<()
         }
     }
     shm(mounts, config);
-    let files = [
-        ("/etc/resolv.conf", &input.files.resolv_conf),
-        ("/etc/hostname", &input.files.hostname),
-        ("/etc/hosts", &input.files.hosts),
-    ];
-    for (target, source) in files {
+    let files = [&input.files.resolv_conf, &input.files.hostname, &input.files.hosts];
+    for (target, source) in NAME_FILES.into_iter().zip(files) {
         let mut options = words("rbind rprivate");
         if config.security.read_only_rootfs {
             options.push("ro".to_owned());
@@ -39,6 +41,14 @@ pub(super) fn apply(mounts: &mut Vec<Mount>, input: &SpecInput<'_>) -> Result<()
         replace(mounts, mount);
     }
     Ok(())
+}
+
+/// Where something is mounted in a container, as far as ross decides that.
+pub(crate) fn mount_points(config: &ContainerConfig) -> Vec<PathBuf> {
+    let defaults = default_spec().mounts.into_iter().map(|mount| mount.destination);
+    let files = NAME_FILES.iter().map(|target| (*target).to_owned());
+    let asked = config.mounts.iter().map(|mount| mount.target.clone());
+    defaults.chain(files).chain(asked).map(PathBuf::from).collect()
 }
 
 fn words(text: &str) -> Vec<String> {

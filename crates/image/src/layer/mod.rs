@@ -12,7 +12,7 @@
 //!
 //! Archives are hostile until they have ended: nothing is resolved outside the tree's root descriptor, memory and
 //! disk are bounded by [`UnpackLimits`], and no name of an archive reaches the host's name space.
-//! The module knows nothing of registries, compression, images or containers.
+//! `pack` goes the other way. The module knows nothing of registries, compression, images or containers.
 
 mod archive;
 mod check;
@@ -26,6 +26,7 @@ mod limits;
 pub(crate) mod merged;
 mod name;
 mod number;
+mod pack;
 mod pax;
 mod record;
 pub(crate) mod remove;
@@ -46,6 +47,8 @@ pub(crate) use error::kind_of_io;
 pub use error::{ArchiveFlaw, EntryFlaw, LayerError};
 pub use key::{InvalidLayerKey, LayerKey};
 pub use limits::UnpackLimits;
+pub use pack::PackError;
+pub(crate) use pack::{Below, pack_changes, pack_root};
 pub use remove::remove_tree;
 pub(crate) use store::GoneLayer;
 pub use store::{Applied, Layer, LayerStore, Pending};

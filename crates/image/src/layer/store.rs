@@ -204,6 +204,11 @@ impl LayerStore {
 }
 
 impl GoneLayer {
+    /// Bytes of file content, as recorded; 0 when that cannot be read.
+    pub(crate) fn size(&self) -> u64 {
+        Record::read(&self.0.path()).ok().flatten().map_or(0, |record| record.size)
+    }
+
     /// Deletes its files, which takes as long as there are many.
     pub(crate) fn delete(self) -> Result<(), LayerError> {
         self.0.remove()

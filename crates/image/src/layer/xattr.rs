@@ -74,6 +74,33 @@ fn settle(name: &[u8], result: rustix::io::Result<()>) -> Result<()> {
     }
 }
 
+/// The attributes of `fd` that are content, sorted. It may be open as a path, and then must be no link.
+pub(super) fn of(fd: impl AsFd) -> rustix::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    // Attributes cannot be asked for of a descriptor that is only a path.
+    let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    // Most files have none: the length alone says so.
+    let len = match rustix::fs::listxattr_query(&path) {
+        Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        len => len?,
+    };
+    let mut names = vec![0; len.max(VALUE_MAX)];
+    let len = rustix::fs::listxattr(&path, names.as_mut_slice())?;
+    let mut all = Vec::new();
+    for name in names[..len].split(|byte| *byte == 0).filter(|name| is_content(name)) {
+        let mut value = vec![0; VALUE_MAX];
+        match rustix::fs::getxattr(&path, name, value.as_mut_slice()) {
+            // Removed meanwhile.
+            Err(Errno::NODATA) => {}
+            len => {
+                value.truncate(len?);
+                all.push((name.to_vec(), value));
+            }
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
 /// Copies the attributes that are content from one open file to another; a default ACL is returned instead.
 pub(super) fn copy(from: impl AsFd, to: impl AsFd) -> Result<Option<Vec<u8>>> {
     let action = "read its extended attributes";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ross_types::ErrorKind;
 
-use crate::layer::{LayerError, LayerKey, kind_of_io};
+use crate::layer::{LayerError, LayerKey, PackError, kind_of_io};
 
 /// A snapshot could not be prepared, mounted, measured or removed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum SnapshotError {
     /// A layer it stands on cannot be used.
     #[error(transparent)]
     Layer(#[from] LayerError),
+    /// Its files could not be made an archive.
+    #[error(transparent)]
+    Pack(#[from] PackError),
     /// More layers than overlay takes.
     #[error("{0} layers are more than overlay can stack")]
     TooManyLayers(usize),
@@ -39,6 +42,7 @@ impl SnapshotError {
         match self {
             Self::MissingLayer(_) => ErrorKind::NotFound,
             Self::Layer(error) => error.kind(),
+            Self::Pack(error) => error.kind(),
             Self::TooManyLayers(_) => ErrorKind::InvalidArgument,
             Self::Kernel { source, .. } => kind_of_io(source),
         }

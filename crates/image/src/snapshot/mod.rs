@@ -7,8 +7,11 @@
 mod changes;
 mod error;
 mod mount;
+mod pack;
 mod store;
 mod usage;
 
 pub use error::SnapshotError;
+pub use pack::MergedRoot;
 pub use store::{Change, ChangeKind, MountOptions, Snapshot, Snapshots, Usage};
+pub use usage::measure_directory;

@@ -15,7 +15,7 @@ use crate::layer::{LayerError, LayerKey, LayerStore, remove};
 /// Overlay stacks 500 lower directories at most (`OVL_MAX_STACK`); the upper one may be among them.
 const STACK_MAX: usize = 499;
 
-const UPPER: &str = "upper";
+pub(super) const UPPER: &str = "upper";
 const WORK: &str = "work";
 /// An empty directory, to stand where overlay wants one more layer than there is.
 const EMPTY: &str = "empty";
@@ -23,15 +23,15 @@ const EMPTY: &str = "empty";
 /// Makes snapshots over the layers of one store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Snapshots {
-    layers: LayerStore,
+    pub(super) layers: LayerStore,
 }
 
 /// A writable view of a stack of layers: `upper/` and `work/` in a container's directory. Holds no resource.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    snapshots: Snapshots,
+    pub(super) snapshots: Snapshots,
     dir: PathBuf,
-    stack: Vec<LayerKey>,
+    pub(super) stack: Vec<LayerKey>,
 }
 
 /// How a snapshot is mounted.
@@ -88,13 +88,7 @@ impl Snapshots {
         if layers.len() > STACK_MAX {
             return Err(SnapshotError::TooManyLayers(layers.len()));
         }
-        let mut described = None;
-        for key in layers.iter().rev() {
-            let record = self.layers.record(key)?.ok_or_else(|| SnapshotError::MissingLayer(key.clone()))?;
-            if record.root_entry && described.is_none() {
-                described = Some(self.layers.tree(key));
-            }
-        }
+        let described = self.described(layers)?;
         let snapshot = self.open(dir, layers);
         let made = snapshot.make(described.as_deref());
         if made.is_err() {
@@ -102,6 +96,18 @@ impl Snapshots {
             let _ = snapshot.remove();
         }
         made.map(|()| snapshot)
+    }
+
+    /// The tree of the highest of `layers` that says what the root directory is like.
+    pub(super) fn described(&self, layers: &[LayerKey]) -> Result<Option<PathBuf>, SnapshotError> {
+        let mut described = None;
+        for key in layers.iter().rev() {
+            let record = self.layers.record(key)?.ok_or_else(|| SnapshotError::MissingLayer(key.clone()))?;
+            if record.root_entry && described.is_none() {
+                described = Some(self.layers.tree(key));
+            }
+        }
+        Ok(described)
     }
 
     /// The snapshot that was prepared in `dir` over `layers`, lowest first.
@@ -215,19 +221,19 @@ impl Snapshot {
         Ok(roots.into_iter().zip(paths).map(|(fd, path)| Named { fd, path }).collect())
     }
 
-    fn named(&self, name: &str) -> Result<Named, SnapshotError> {
+    pub(super) fn named(&self, name: &str) -> Result<Named, SnapshotError> {
         let path = self.dir.join(name);
         let fd = open(&path).map_err(|errno| failure("open", &path, errno))?;
         Ok(Named { fd, path })
     }
 }
 
-fn open(path: &Path) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open(path: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty())
 }
 
-fn failure(action: &'static str, path: &Path, errno: Errno) -> SnapshotError {
+pub(super) fn failure(action: &'static str, path: &Path, errno: Errno) -> SnapshotError {
     SnapshotError::Kernel { action, path: path.to_owned(), source: errno.into() }
 }
 

@@ -2,16 +2,25 @@
 
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::fs::{Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::Usage;
+use super::store::{failure, open};
+use super::{SnapshotError, Usage};
 use crate::layer::merged::stat;
 
 /// Each level costs a descriptor and stack of this process, and a container makes as many as it likes: what lies
 /// deeper is not counted.
 const DEPTH_MAX: usize = 256;
+
+/// Disk use of a directory with all that is below it, such as that of a volume. What lies deeper than 256 directories
+/// is not counted.
+pub fn measure_directory(path: &Path) -> Result<Usage, SnapshotError> {
+    let measured = open(path).and_then(|dir| measure(&dir));
+    measured.map_err(|errno| failure("measure", path, errno))
+}
 
 /// Adds up what `dir` and all below it take on disk. What vanishes meanwhile does not count.
 pub(super) fn measure(dir: &OwnedFd) -> rustix::io::Result<Usage> {

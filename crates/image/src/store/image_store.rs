@@ -1,12 +1,13 @@
 //! What this crate can do, as its owner calls it.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ross_types::{Digest, ImageRef, Platform, RegistryHost};
 
-use super::{Inner, Lease, Wants, names, remove};
+use super::{DiskUse, Inner, Lease, Pruned, Wants, names, prune, remove, usage};
+use crate::commit::{NewImage, StagedLayer};
 use crate::durable::Step;
 use crate::error::Error;
 use crate::image::{Image, ImageUse, Loaded, Pulled, Pushed, Removed};
@@ -144,6 +145,69 @@ impl ImageStore {
         loaded.map_err(|source| Error::Load(Box::new(source)))
     }
 
+    /// Stages what `write` writes, the archive of a layer: packed and hashed, with nothing held in memory. Blocks for
+    /// as long as `write` takes.
+    ///
+    /// # Errors
+    /// Those of `write`, and when it cannot be written; then nothing is left of it.
+    pub fn stage_layer<T>(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> Result<T, Error>,
+    ) -> Result<(StagedLayer, T), Error> {
+        StagedLayer::of(&self.inner, write)
+    }
+
+    /// Stages an archive of a root, plain or packed by gzip or zstd.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is out of all proportion; then nothing is left of it.
+    pub async fn stage_archive(&self, archive: impl Read + Send + 'static) -> Result<StagedLayer, Error> {
+        let inner = self.inner.clone();
+        let slot =
+            inner.archives_at_once.clone().acquire_owned().await.expect("the semaphore is never closed");
+        blocking(move || {
+            let _slot = slot;
+            StagedLayer::of_archive(&inner, archive)
+        })
+        .await
+    }
+
+    /// Makes an image: durable when this returns. Dropping the future stops the work.
+    ///
+    /// # Errors
+    /// [`Error::InvalidTag`], or what unpacking the layer or writing the record came to; nothing of it is left then.
+    pub async fn commit(&self, new: NewImage) -> Result<Image, Error> {
+        crate::commit::commit(&self.inner, new).await
+    }
+
+    /// Removes images that nothing uses, by `wanted` those that are to go. Blocks on the disk.
+    ///
+    /// `in_use` is as for [`remove`](Self::remove).
+    ///
+    /// # Errors
+    /// When the records cannot be read or written; what was removed before stays removed.
+    pub fn prune(
+        &self,
+        wanted: &dyn Fn(&Image) -> bool,
+        in_use: &dyn Fn(&Digest) -> Option<ImageUse>,
+    ) -> Result<Pruned, Error> {
+        prune::prune(&self.inner, wanted, in_use)
+    }
+
+    /// What the images take on the disk, from the records of images and layers. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub fn disk_use(&self) -> Result<DiskUse, Error> {
+        usage::disk_use(&self.inner)
+    }
+
+    /// Bytes of file content in each layer of an image, lowest first; 0 for one that is not there. Blocks on the disk.
+    #[must_use]
+    pub fn layer_sizes(&self, image: &Image) -> Vec<u64> {
+        usage::layer_sizes(&self.inner, &image.record)
+    }
+
     /// All images, the newest first; blocks on the disk. One whose configuration cannot be read is among them, marked as damaged.
     ///
     /// # Errors
@@ -151,15 +215,7 @@ impl ImageStore {
     pub fn list(&self) -> Result<Vec<Image>, Error> {
         let mut records = self.inner.config.records.images()?;
         records.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
-        let images = records.into_iter().map(|record| {
-            read_image(&self.inner, record).unwrap_or_else(|(record, error)| Image {
-                record: *record,
-                config: ImageConfig::default(),
-                raw_config: Vec::new(),
-                damaged: Some(error.to_string()),
-            })
-        });
-        Ok(images.collect())
+        Ok(records.into_iter().map(|record| image_of(&self.inner, record)).collect())
     }
 
     /// The image that `name_or_id` means: `name[:tag][@digest]`, an image id with or without `sha256:`, or the
@@ -249,6 +305,16 @@ impl ImageStore {
     pub fn snapshots(&self) -> &Snapshots {
         &self.inner.snapshots
     }
+}
+
+/// An image, marked as damaged when its configuration cannot be read.
+pub(super) fn image_of(inner: &Inner, record: ImageRecord) -> Image {
+    read_image(inner, record).unwrap_or_else(|(record, error)| Image {
+        record: *record,
+        config: ImageConfig::default(),
+        raw_config: Vec::new(),
+        damaged: Some(error.to_string()),
+    })
 }
 
 /// Reads an image's configuration; hands the record back when that cannot be done.

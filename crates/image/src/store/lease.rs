@@ -182,6 +182,12 @@ impl<'a> Swept<'a> {
         Self { leases, blobs: Vec::new(), layers: Vec::new(), failed: None }
     }
 
+    /// Bytes that deleting it gives back: of the blobs, and of the content of the layers.
+    pub(crate) fn bytes(&self) -> u64 {
+        let blobs = self.blobs.iter().filter_map(|blob| blob.metadata().ok()).map(|blob| blob.len());
+        blobs.chain(self.layers.iter().map(GoneLayer::size)).sum()
+    }
+
     fn note(&mut self, result: Result<(), Error>) {
         if let Err(error) = result {
             self.failed.get_or_insert(error);

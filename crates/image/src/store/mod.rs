@@ -5,7 +5,9 @@ mod image_store;
 mod inner;
 mod lease;
 mod names;
+mod prune;
 mod remove;
+mod usage;
 
 pub(crate) use hold::{LeasedImages, lease_images};
 pub(crate) use image_store::blocking;
@@ -13,4 +15,6 @@ pub use image_store::{Hold, ImageStore, StoreConfig};
 pub(crate) use inner::Inner;
 pub(crate) use lease::{Lease, Wants};
 pub(crate) use names::{Named, find};
+pub use prune::Pruned;
 pub(crate) use remove::wants_of;
+pub use usage::{DiskUse, ImageDiskUse, LayerUse};

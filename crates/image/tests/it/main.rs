@@ -9,6 +9,7 @@ mod faults;
 mod fixture;
 mod good;
 mod login;
+mod making;
 mod mirrors;
 mod peer;
 mod proxy;

@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod layers;
+mod packing;
 mod snapshots;
 mod trees;
