@@ -9,6 +9,7 @@ use tokio_stream::StreamExt as _;
 
 use super::{Context, Outcome, archive};
 use crate::args::{BuildArgs, ImageListArgs, ImageRemoveArgs, LoadArgs, SearchArgs, TagArgs};
+use crate::credentials::auth_for;
 use crate::failure::Failure;
 use crate::render::image::{Columns, id, list as table, results, row_count};
 use crate::render::json_image;
@@ -71,7 +72,10 @@ pub async fn tag(args: TagArgs, context: &mut Context) -> Outcome {
 /// `search`
 pub async fn search(args: SearchArgs, context: &mut Context) -> Outcome {
     let filters = pair::filters(&args.filters)?;
-    let request = SearchImagesRequest { term: args.term, limit: args.limit, auth: None, filters };
+    // A term begins with a registry by the rule of references.
+    let first = args.term.split('/').next().unwrap_or_default();
+    let auth = auth_for(&format!("{first}/term"), &context.streams).await;
+    let request = SearchImagesRequest { term: args.term, limit: args.limit, auth, filters };
     let found = context.daemon().await?.images().search_images(request).await?.into_inner().results;
     if context.json() {
         context.print_json(&found.iter().map(json_image::found).collect())?;

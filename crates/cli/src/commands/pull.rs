@@ -75,7 +75,8 @@ pub async fn push(args: &PushArgs, context: &mut Context) -> Outcome {
             "`{reference}` has a tag or digest; --all-tags takes a name alone"
         )));
     }
-    let request = PushImageRequest { reference, auth: None, all_tags: args.all_tags };
+    let auth = auth_for(&reference, &context.streams).await;
+    let request = PushImageRequest { reference, auth, all_tags: args.all_tags };
     let mut events = context.daemon().await?.images().push_image(request).await?.into_inner();
     let mut progress = Progress::new(args.quiet, &context.streams);
     let mut pushed = Vec::new();

@@ -10,5 +10,5 @@ mod lookup;
 mod store;
 
 pub use error::CredentialsError;
-pub use lookup::auth_for;
+pub use lookup::{auth_for, registry_auth};
 pub use store::{Kept, Store};

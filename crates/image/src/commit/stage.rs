@@ -11,6 +11,7 @@ use flate2::write::GzEncoder;
 use ross_types::{DiffId, Digest, DigestAlgorithm};
 
 use crate::content::{ContentError, Hasher};
+use crate::durable::Step;
 use crate::error::Error;
 use crate::load::ArchiveError;
 use crate::pull::{Proportionate, unpacked};
@@ -31,7 +32,7 @@ pub struct StagedLayer {
 impl Drop for StagedLayer {
     fn drop(&mut self) {
         // Published, it is not there any more; otherwise staging is cleared at the next start at the latest.
-        let _ = std::fs::remove_file(&self.path);
+        let _ = Step::BlobRemove.run(|| std::fs::remove_file(&self.path));
     }
 }
 

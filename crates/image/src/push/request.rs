@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::blob::Push;
 use super::subject::{Subject, digest_of};
 use crate::content::ContentError;
+use crate::durable::Step;
 use crate::error::Error;
 use crate::image::Pushed;
 use crate::manifest::Descriptor;
@@ -69,7 +70,7 @@ async fn remember(inner: &Arc<Inner>, id: &Digest, named: ImageRef, manifest: Di
         let records = &inner.config.records;
         match records.images()?.iter().find(|record| record.id == id) {
             Some(record) if !record.references.contains(&named) => {
-                Ok(records.set_tag(&named, &id, &manifest)?)
+                Ok(Step::TagSet.run(|| records.set_tag(&named, &id, &manifest))?)
             }
             _ => Ok(()),
         }

@@ -11,6 +11,7 @@ use super::Inner;
 use super::image_store::image_of;
 use super::lease::{Fate, Swept};
 use super::remove::wants_of;
+use crate::durable::Step;
 use crate::error::Error;
 use crate::image::{Image, ImageUse, Removed};
 
@@ -52,7 +53,7 @@ fn one(
     if held.has_image(id) || in_use(id).is_some() || !wanted(&image) {
         return Ok(());
     }
-    inner.config.records.remove_image(id)?;
+    Step::RecordRemove.run(|| inner.config.records.remove_image(id))?;
     let untagged = image.record.references.iter().map(ImageRef::familiar).map(Removed::Untagged);
     pruned.removed.extend(untagged);
     pruned.removed.push(Removed::Deleted(id.clone()));

@@ -12,10 +12,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use ross_image::{
-    Action, Error, ImageRecords as _, ImageStore, Moment, Removed, Step, StoreConfig, Verified, VerifyEvent,
-    VerifyOrder, arm, disarm,
+    Action, ContainerDefaults, Error, Image, ImageRecords as _, ImageStore, Moment, NewImage, Removed,
+    StagedLayer, Step, StoreConfig, Verified, VerifyEvent, VerifyOrder, arm, disarm,
 };
-use ross_types::ErrorKind;
+use ross_types::{ErrorKind, Platform};
 use serde_json::{Value, json};
 
 use crate::fixture::{Layer, Packing, TestImage, noise, patient, tar_of};
@@ -84,13 +84,13 @@ async fn verify(store: &ImageStore, repair: bool) -> (Verified, Vec<String>) {
 }
 
 /// What is done, by name.
-const OPERATIONS: [&str; 9] =
-    ["pull", "broken-pull", "load", "tag", "untag", "remove", "repair", "open", "replace"];
+const OPERATIONS: [&str; 11] =
+    ["pull", "broken-pull", "load", "tag", "untag", "remove", "repair", "open", "replace", "commit", "prune"];
 
 /// What is there before.
 async fn prepare(operation: &str, place: &Place) {
     let store = place.open().await.unwrap();
-    if matches!(operation, "tag" | "untag" | "remove" | "repair" | "open" | "replace") {
+    if matches!(operation, "tag" | "untag" | "remove" | "repair" | "open" | "replace" | "commit" | "prune") {
         place.pull(&store, "latest").await.unwrap();
     }
     match operation {
@@ -133,7 +133,29 @@ async fn operate(operation: &str, place: &Place, store: &ImageStore) -> Result<(
             if mended { Ok(()) } else { Err(Error::NotFound(finding.clone())) }
         }),
         "open" => Ok(()),
+        "commit" => {
+            let tar = tar_of(&[("etc/committed", b"new")]);
+            let write = |out: &mut dyn std::io::Write| out.write_all(&tar).map_err(Error::Write);
+            let (layer, ()) = store.stage_layer(write)?;
+            let base = store.resolve(&place.reference("latest"))?;
+            store.commit(committed(base, layer)).await.map(drop)
+        }
+        "prune" => store.prune(&|_| true, &|_| None).map(drop),
         other => panic!("{other}"),
+    }
+}
+
+fn committed(base: Image, layer: StagedLayer) -> NewImage {
+    NewImage {
+        base: Some(base),
+        layer: Some(layer),
+        config: ContainerDefaults::default(),
+        created: "2026-03-04T05:06:07Z".into(),
+        author: String::new(),
+        comment: String::new(),
+        created_by: "sh".into(),
+        platform: Platform::host(),
+        reference: Some("committed:1".parse().unwrap()),
     }
 }
 
@@ -373,6 +395,7 @@ async fn check_result(operation: &str, place: &Place) {
         "load" => assert!(has("loaded:1")),
         "tag" => assert!(has("mine:1")),
         "untag" => assert!(has(&place.reference("latest")) && !has("mine:1")),
+        "commit" => assert!(has(&place.reference("latest")) && has("committed:1")),
         "replace" => assert!(has(&place.reference("latest")) && has(&place.reference("other"))),
         _ => assert_eq!(store.list().unwrap().len(), 0),
     }
