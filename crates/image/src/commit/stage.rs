@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ross_types::{DiffId, Digest, DigestAlgorithm};
 
-use crate::content::{ContentError, Hasher};
+use crate::content::{ContentError, Counted, Hasher};
 use crate::durable::Step;
 use crate::error::Error;
 use crate::load::ArchiveError;
@@ -161,19 +161,5 @@ impl StagedLayer {
             return Ok(());
         }
         inner.blobs.adopt(&self.path, &self.blob)
-    }
-}
-
-/// Counts what is read from an archive as it came.
-struct Counted<R> {
-    inner: R,
-    count: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.count.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
     }
 }

@@ -7,6 +7,7 @@
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
+use ross_sys::error::with_sources;
 use ross_types::{ChainId, DiffId};
 use rustix::fs::{Mode, OFlags};
 
@@ -81,7 +82,7 @@ impl LayerStore {
                 tell("", "is missing".to_owned());
                 return Ok(());
             }
-            Err(error) => tell("layer.json", format!("cannot be used: {}", chain(&error))),
+            Err(error) => tell("layer.json", format!("cannot be used: {}", with_sources(&error))),
         }
         let path = self.tree(key);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -98,16 +99,6 @@ impl LayerStore {
             source: errno.into(),
         })
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }
 
 impl Checked {

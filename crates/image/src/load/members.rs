@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use ross_types::{Digest, DigestAlgorithm};
 
 use super::ArchiveError;
-use crate::content::{BlobStore, ContentError, Hasher};
+use crate::content::{BlobStore, ContentError, Counted, Hasher};
 use crate::durable::Step;
 use crate::error::Error;
 use crate::layer::{Archive, ArchiveFlaw, Kind, Member};
@@ -52,20 +52,6 @@ impl Drop for Staged {
 pub(super) struct Members {
     files: HashMap<String, Staged>,
     links: HashMap<String, String>,
-}
-
-/// Counts what is read from an archive as it came.
-struct Counted<R> {
-    inner: R,
-    count: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.count.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
-    }
 }
 
 /// Keeps the error that a stream ended with, of which the archive's parser knows only that it ended.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ross_types::ImageRef;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::content::ContentError;
+use crate::content::{ContentError, Pass};
 use crate::error::Error;
 use crate::manifest::Descriptor;
 use crate::record::ImageRecord;
@@ -30,7 +30,7 @@ pub(crate) async fn bring_back(
     blob: &Descriptor,
     credentials: Option<(&str, Option<Credentials>)>,
 ) -> Result<(), Error> {
-    let _pass = inner.gates.pass(&format!("blob {}", blob.digest)).await;
+    let pass = Arc::new(inner.gates.pass(&format!("blob {}", blob.digest)).await);
     if inner.blobs.has(&blob.digest, blob.size) {
         return Ok(());
     }
@@ -39,10 +39,10 @@ pub(crate) async fn bring_back(
         let own = credentials.as_ref().filter(|(registry, _)| *registry == source.registry());
         let credentials = own.and_then(|(_, credentials)| credentials.clone());
         let repository = inner.registries.repository(source, credentials)?;
-        let mut fetched = fetch(inner, &repository, blob).await;
+        let mut fetched = fetch(inner, &repository, blob, Begun::GoesOn, &pass).await;
         if matches!(&fetched, Err(Error::Content(error)) if error.is_corruption()) {
             // What an earlier attempt left may have been to blame; it is gone now.
-            fetched = fetch(inner, &repository, blob).await;
+            fetched = fetch(inner, &repository, blob, Begun::GoesOn, &pass).await;
         }
         match fetched {
             Ok(()) => return Ok(()),
@@ -68,12 +68,32 @@ enum Feed {
     End,
 }
 
-async fn fetch(inner: &Arc<Inner>, repository: &Arc<Repository>, blob: &Descriptor) -> Result<(), Error> {
+/// What becomes of a beginning of the blob that is in staging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begun {
+    GoesOn,
+    /// It may be as wrong as what it is to replace.
+    IsDropped,
+}
+
+/// Fetches a blob, and puts it in the place of whatever is there, when it is whole. `pass` is the one for this blob.
+pub(crate) async fn fetch(
+    inner: &Arc<Inner>,
+    repository: &Arc<Repository>,
+    blob: &Descriptor,
+    begun: Begun,
+    pass: &Arc<Pass>,
+) -> Result<(), Error> {
     let (feed, mut queue) = mpsc::channel(DEPTH);
     let (staged_sender, staged) = oneshot::channel();
     let writing = {
-        let (inner, blob) = (inner.clone(), blob.clone());
+        let (inner, blob, pass) = (inner.clone(), blob.clone(), pass.clone());
         blocking(move || {
+            // Held to the end, also when the fetch is given up.
+            let _pass = pass;
+            if begun == Begun::IsDropped {
+                inner.blobs.restart(&blob.digest)?;
+            }
             let mut ingest = inner.blobs.ingest(&blob.digest, blob.size)?;
             let mut buffer = vec![0; DISK_PIECE];
             while ingest.replay(&mut buffer)? > 0 {}

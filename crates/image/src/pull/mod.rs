@@ -12,7 +12,7 @@ mod request;
 mod resolve;
 mod stream;
 
-pub(crate) use again::bring_back;
+pub(crate) use again::{Begun, bring_back, fetch};
 pub(crate) use assemble::{Order, Resolved, assemble};
 pub(crate) use onlookers::Onlookers;
 pub(crate) use request::pull;

@@ -1,15 +1,18 @@
 //! Manifests, configurations and blobs of layers against their digests.
 
 use std::io::Read;
+use std::sync::Arc;
 
+use ross_sys::error::with_sources;
 use ross_types::Digest;
 use rustix::fs::Advice;
 
-use super::images::{Run, reason};
+use super::images::Run;
 use super::{Mended, Subject, fetch};
 use crate::content::{BlobStore, ContentError, Hasher};
 use crate::error::Error;
-use crate::manifest::{self, Document, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
+use crate::manifest::{self, Descriptor, Document, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
+use crate::pull::{self, Begun};
 use crate::record::{ImageRecord, LayerRecord};
 use crate::store::blocking;
 
@@ -42,7 +45,7 @@ fn what(error: &ContentError) -> String {
         ContentError::Missing(_) => "is not on disk".to_owned(),
         ContentError::Digest { actual, .. } => format!("has digest {actual}"),
         ContentError::Size { expected, actual, .. } => format!("has {actual} bytes instead of {expected}"),
-        other => format!("cannot be checked: {}", reason(other)),
+        other => format!("cannot be checked: {}", with_sources(other)),
     }
 }
 
@@ -99,7 +102,7 @@ impl Run {
         let checked = blocking(move || Ok(check(&inner.blobs, &digest, size))).await;
         match checked {
             Ok(checked) => checked.map_err(|error| what(&error)),
-            Err(lost) => Err(format!("cannot be checked: {}", reason(&lost))),
+            Err(lost) => Err(format!("cannot be checked: {}", with_sources(&lost))),
         }
     }
 
@@ -119,7 +122,7 @@ impl Run {
             };
             match stored {
                 Ok(()) => return Mended::Yes,
-                Err(error) => last = reason(&error),
+                Err(error) => last = with_sources(&error),
             }
         }
         Mended::No(last)
@@ -138,14 +141,16 @@ impl Run {
     }
 
     async fn mend_blob(&self, record: &ImageRecord, digest: &Digest, size: u64) -> Mended {
+        let pass = Arc::new(self.inner.gates.pass(&format!("blob {digest}")).await);
+        let blob = Descriptor { media_type: String::new(), digest: digest.clone(), size };
         let mut last: Option<Error> = None;
         for repository in self.repositories(record) {
-            match fetch::blob(&self.inner, &repository, digest, size).await {
+            match pull::fetch(&self.inner, &repository, &blob, Begun::IsDropped, &pass).await {
                 Ok(()) => return Mended::Yes,
                 Err(error) => last = Some(error),
             }
         }
-        Mended::No(last.map_or_else(|| NO_REGISTRY.to_owned(), |error| reason(&error)))
+        Mended::No(last.map_or_else(|| NO_REGISTRY.to_owned(), |error| with_sources(&error)))
     }
 }
 

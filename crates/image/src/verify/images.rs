@@ -161,14 +161,3 @@ impl Run {
         references.into_iter().filter_map(open).collect()
     }
 }
-
-/// An error with its sources, as a fragment.
-pub(super) fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
-}

@@ -3,9 +3,10 @@
 use std::io::BufReader;
 use std::sync::Arc;
 
+use ross_sys::error::with_sources;
 use ross_types::Digest;
 
-use super::images::{Run, reason};
+use super::images::Run;
 use super::{Mended, Subject, blobs};
 use crate::error::Error;
 use crate::layer::{self, Checked, Difference, LayerError, LayerKey};
@@ -71,7 +72,7 @@ impl Run {
         key: LayerKey,
     ) -> Result<Checked, Unchecked> {
         let layer = &record.layers[position];
-        let parse = |below: &LayerRecord| below.key.parse::<LayerKey>().map_err(|error| reason(&error));
+        let parse = |below: &LayerRecord| below.key.parse::<LayerKey>().map_err(|error| with_sources(&error));
         let parents = record.layers[..position].iter().map(parse).collect::<Result<Vec<LayerKey>, _>>()?;
         let (diff_id, chain_id) = (layer.diff_id.clone(), layer.chain_id.clone());
         let subject = layer::Subject { key, diff_id, chain_id, parents };
@@ -86,7 +87,7 @@ impl Run {
             let _kept = (pass, slot);
             Ok(check(&inner, &sources, subject))
         });
-        checked.await.map_err(|lost| reason(&lost))?
+        checked.await.map_err(|lost| with_sources(&lost))?
     }
 
     /// Puts the layer as it should be in its place, unless a container has it mounted.
@@ -118,7 +119,7 @@ impl Run {
             }
             Ok(Mended::Yes)
         });
-        replaced.await.unwrap_or_else(|error: Error| Mended::No(reason(&error)))
+        replaced.await.unwrap_or_else(|error: Error| Mended::No(with_sources(&error)))
     }
 }
 
@@ -133,11 +134,11 @@ fn check(
 ) -> Result<Checked, Unchecked> {
     let whole = |(digest, size): &&(Digest, u64)| blobs::check(&inner.blobs, digest, Some(*size)).is_ok();
     let (digest, _) = sources.iter().find(whole).ok_or("no whole blob of it is on disk")?;
-    let (file, _) = inner.blobs.reader(digest).map_err(|error| reason(&error))?;
+    let (file, _) = inner.blobs.reader(digest).map_err(|error| with_sources(&error))?;
     let diff_id = subject.diff_id.clone();
     let reader = unpacked(BufReader::with_capacity(256 << 10, file));
-    let (_, reader) = reader.map_err(|source| reason(&LayerError::Read { layer: diff_id, source }))?;
-    inner.layers.check(reader, subject, &inner.limits).map_err(|error| reason(&error))
+    let (_, reader) = reader.map_err(|source| with_sources(&LayerError::Read { layer: diff_id, source }))?;
+    inner.layers.check(reader, subject, &inner.limits).map_err(|error| with_sources(&error))
 }
 
 fn ways(differences: Vec<Difference>, more: u64) -> Vec<(String, String)> {
