@@ -1,6 +1,6 @@
 //! What every part of the engine stands on.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, RwLock};
 
 use ross_image::ImageStore;
 use ross_network::Networks;
@@ -29,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) execs: Execs,
     pub(crate) events: Events,
     pub(crate) host: Host,
+    /// Shared by those who make a container over volumes, until its row is written; alone is who removes a volume.
+    pub(crate) volumes: RwLock<()>,
     /// One at a time uses [`Paths::merged`].
     pub(crate) merging: Mutex<()>,
     /// Held until shutdown: one engine to a root and to a state directory.

@@ -49,6 +49,13 @@ pub struct LayerRecord {
 }
 
 impl ImageRecord {
+    /// Whether the image has this manifest, configuration or layer as transferred.
+    pub(crate) fn names_blob(&self, digest: &Digest) -> bool {
+        self.id == *digest
+            || self.manifest == *digest
+            || self.layers.iter().any(|layer| layer.blob == *digest)
+    }
+
     /// Takes over how `known`, a record of the same image, came here: its manifest and the blobs of its layers. Where
     /// the layers are on disk stays as it is.
     pub(crate) fn keep_blobs_of(&mut self, known: Self) {

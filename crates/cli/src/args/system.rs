@@ -54,7 +54,7 @@ pub struct ImagePruneArgs {
 /// What all prunes take.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
-    /// Only what matches: until=…, label=…, label!=…
+    /// Only what matches: until=…, label=…, label!=…; of images dangling=…, too
     #[arg(long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<String>,
     /// Do not ask

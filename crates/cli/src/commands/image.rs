@@ -72,9 +72,9 @@ pub async fn tag(args: TagArgs, context: &mut Context) -> Outcome {
 /// `search`
 pub async fn search(args: SearchArgs, context: &mut Context) -> Outcome {
     let filters = pair::filters(&args.filters)?;
-    // A term begins with a registry by the rule of references.
-    let first = args.term.split('/').next().unwrap_or_default();
-    let auth = auth_for(&format!("{first}/term"), &context.streams).await;
+    // A term begins with a registry by the rule of references, or is for docker's hub.
+    let registry = args.term.split_once('/').map_or("docker.io", |(first, _)| first);
+    let auth = auth_for(&format!("{registry}/term"), &context.streams).await;
     let request = SearchImagesRequest { term: args.term, limit: args.limit, auth, filters };
     let found = context.daemon().await?.images().search_images(request).await?.into_inner().results;
     if context.json() {

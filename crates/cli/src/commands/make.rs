@@ -1,8 +1,6 @@
 //! `commit`, `export`, `import`, `history`.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use ross_api::v1::{
@@ -11,7 +9,7 @@ use ross_api::v1::{
 };
 use tokio_stream::StreamExt as _;
 
-use super::{Context, Outcome, archive};
+use super::{Context, Outcome, archive, output};
 use crate::args::{CommitArgs, ExportArgs, HistoryArgs, ImportArgs};
 use crate::failure::Failure;
 use crate::render::{history, json_image};
@@ -60,76 +58,12 @@ pub async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
 
 /// `export`
 pub async fn export(args: ExportArgs, context: &mut Context) -> Outcome {
-    if args.output.is_none() && context.streams.terminal.stdout {
-        let text = "standard output is a terminal: name a file with --output, or redirect it";
-        return Err(Failure::Usage(text.to_owned()));
-    }
+    output::check(args.output.as_deref(), context)?;
     let request = ExportContainerRequest { container: args.container };
-    let mut pieces = context.daemon().await?.containers().export_container(request).await?.into_inner();
-    let Some(path) = args.output else {
-        while let Some(piece) = pieces.message().await? {
-            context.streams.stdout.write(&piece.chunk)?;
-        }
-        return Ok(0);
-    };
-    // The first piece tells whether there is anything to export: until then no file is made.
-    let mut piece = pieces.message().await?;
-    let mut output = Output::create(&path)?;
-    while let Some(bytes) = piece {
-        output.write(&bytes.chunk)?;
-        piece = pieces.message().await?;
-    }
-    output.finish()?;
+    let pieces = context.daemon().await?.containers().export_container(request).await?.into_inner();
+    output::write(pieces.map(|answer| answer.map(|piece| piece.chunk)), args.output.as_deref(), context)
+        .await?;
     Ok(0)
-}
-
-/// A file that gets its name when it is whole. What is no regular file, such as /dev/null, is written to as it is.
-struct Output {
-    file: File,
-    path: PathBuf,
-    temporary: Option<PathBuf>,
-}
-
-impl Output {
-    fn create(path: &Path) -> Result<Self, Failure> {
-        let failed = |source| Failure::File { what: "cannot write", path: path.to_owned(), source };
-        let special = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file());
-        if special {
-            let file = File::options().write(true).open(path).map_err(failed)?;
-            return Ok(Self { file, path: path.to_owned(), temporary: None });
-        }
-        let mut name =
-            path.file_name().ok_or_else(|| failed(std::io::ErrorKind::IsADirectory.into()))?.to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let temporary = path.with_file_name(name);
-        let file = File::create(&temporary).map_err(failed)?;
-        Ok(Self { file, path: path.to_owned(), temporary: Some(temporary) })
-    }
-
-    fn failed(&self, source: std::io::Error) -> Failure {
-        Failure::File { what: "cannot write", path: self.path.clone(), source }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.file.write_all(bytes).map_err(|source| self.failed(source))
-    }
-
-    fn finish(mut self) -> Result<(), Failure> {
-        if let Some(temporary) = &self.temporary {
-            std::fs::rename(temporary, &self.path).map_err(|source| self.failed(source))?;
-            self.temporary = None;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
-            // Why there is no file was told; half of one is of no use.
-            let _ = std::fs::remove_file(temporary);
-        }
-    }
 }
 
 /// `history`

@@ -14,6 +14,7 @@ mod lifecycle;
 mod login;
 mod logs;
 mod make;
+mod output;
 mod program;
 mod prune;
 mod pull;

@@ -47,6 +47,9 @@ pub async fn system(args: SystemPruneArgs, context: &mut Context) -> Outcome {
 /// `image prune`
 pub async fn images(args: ImagePruneArgs, context: &mut Context) -> Outcome {
     let ImagePruneArgs { all, prune } = args;
+    // The filter means the same, and goes before the flag.
+    let named = |value: &str| prune.filters.iter().any(|filter| filter == &format!("dangling={value}"));
+    let all = (all || named("false")) && !named("true");
     let what = if all { "all images that no container uses" } else { "all dangling images" };
     let request = PruneRequest { images: true, all_images: all, ..PruneRequest::default() };
     ask_and_prune(&format!("This will remove {what}.\n"), prune, request, context).await

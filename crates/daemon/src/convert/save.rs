@@ -55,7 +55,9 @@ pub fn archive(saving: Saving) -> impl Stream<Item = Answer> + Send {
     let failed = queue.clone();
     tokio::task::spawn_blocking(move || {
         let pieces = Pieces { queue, piece: Vec::with_capacity(PIECE) };
-        if let Err(error) = saving.write(pieces) {
+        if let Err(error) = saving.write(pieces)
+            && !failed.is_closed()
+        {
             // Nobody listens when that is what ended it.
             let _ = failed.blocking_send(Err(of_image(&error, "archive")));
         }

@@ -360,6 +360,7 @@ impl Actor {
         // It runs, whatever the database says: reconciliation would find it by its shim.
         self.persist_or_warn(self.durability()).await;
         self.publish();
+        drop(launched.hold);
         self.tell("start", &[]);
         Ok(())
     }

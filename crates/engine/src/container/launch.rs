@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use ross_image::Hold;
 use ross_image::snapshot::{MountOptions, Snapshot};
 use ross_network::Endpoint;
 use ross_runtime::Container;
@@ -31,6 +32,8 @@ pub(crate) struct Launching {
     pub(crate) shim: ShimClient,
     pub(crate) pid: i32,
     pub(crate) network: NetworkStatus,
+    /// Until everybody sees that it runs: nobody replaces a layer below its root. None when its image is gone.
+    pub(crate) hold: Option<Hold>,
 }
 
 /// First processes of containers whose namespaces are joined.
@@ -70,7 +73,11 @@ impl Actor {
 
         let mount = {
             let (context, row) = (context.clone(), self.row.clone());
-            blocking(move || mount(&context, &row))
+            blocking(move || {
+                let hold = context.images.hold(&row.image_id).ok();
+                mount(&context, &row)?;
+                Ok(hold)
+            })
         };
         let config = shim_config(&context, &self.row);
         let (state, root) = (context.paths.state_of(&self.row.id), context.paths.root_of(&self.row.id));
@@ -84,7 +91,7 @@ impl Actor {
         let shim = launched.as_ref().ok().cloned();
         let with_shim = |error: EngineError| (error, shim.clone());
         let endpoint = endpoint.map_err(|error| with_shim(network::failed(self.name(), error)))?;
-        mounted.map_err(with_shim)?;
+        let hold = mounted.map_err(with_shim)?;
         let shim = launched.map_err(nothing)?;
 
         let status = network::status(&self.config.network.mode, &endpoint);
@@ -102,7 +109,7 @@ impl Actor {
             })
         };
         match ready.await {
-            Ok(pid) => Ok(Launching { shim, pid, network: status }),
+            Ok(pid) => Ok(Launching { shim, pid, network: status, hold }),
             Err(error) => Err((error, Some(shim))),
         }
     }

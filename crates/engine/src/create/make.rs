@@ -4,7 +4,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use ross_image::layer::LayerKey;
 use ross_image::{Hold, Image};
@@ -64,7 +64,7 @@ fn make(context: &Context, request: CreateRequest) -> Result<(ContainerRow, Vec<
     warnings.extend(validate::validate(&config, &context.host)?);
 
     // Until the container is registered, only this keeps the image's layers.
-    let hold = context.images.hold(&image).map_err(|error| {
+    let hold = context.images.hold(&image.record.id).map_err(|error| {
         EngineError::new(error.kind(), typed.as_str(), format!("image {typed}")).caused_by(error)
     })?;
     let id = new_id();
@@ -84,7 +84,7 @@ fn make(context: &Context, request: CreateRequest) -> Result<(ContainerRow, Vec<
     match fill(context, &mut row, &mut made) {
         Ok(()) => Ok((row, warnings, hold)),
         Err(error) => {
-            volumes::unmake(made, &context.paths, &context.db);
+            volumes::unmake(made, &context.paths, &context.db, &context.volumes);
             if let Err(left) = remove_dirs(context, &row.id, &row.layers) {
                 tracing::warn!(container = %row.id, error = left.sentence(), "directories of a failed create are left behind");
             }
@@ -96,6 +96,7 @@ fn make(context: &Context, request: CreateRequest) -> Result<(ContainerRow, Vec<
 
 /// Makes what belongs to the container, and its row.
 fn fill(context: &Context, row: &mut ContainerRow, made: &mut Made) -> Result<()> {
+    let _kept = context.volumes.read().unwrap_or_else(PoisonError::into_inner);
     volumes::prepare(&mut row.config, &context.paths, &context.db, made)?;
     let root = context.paths.root_of(&row.id);
     let log = context.paths.log_dir(&row.id);

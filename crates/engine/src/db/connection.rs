@@ -130,8 +130,10 @@ impl Db {
         durability: Durability,
         work: impl FnOnce(&Transaction<'_>) -> SqlResult<T>,
     ) -> Result<T, DbError> {
+        let mut inner = self.lock();
+        // Under the lock: what a removal has just given back is not for others.
         self.reserve.keep();
-        self.lock().write(operation, durability, work)
+        inner.write(operation, durability, work)
     }
 
     /// As [`write`](Self::write), for what gives room back: a full disk does not hinder it.
@@ -141,8 +143,8 @@ impl Db {
         durability: Durability,
         work: impl Fn(&Transaction<'_>) -> SqlResult<T>,
     ) -> Result<T, DbError> {
-        self.reserve.keep();
         let mut inner = self.lock();
+        self.reserve.keep();
         match inner.write(operation, durability, &work) {
             Err(error) if error.is_for_want_of_room() && self.reserve.give_back() => {
                 inner.write(operation, durability, &work)
@@ -153,6 +155,7 @@ impl Db {
 
     /// To be called when a removal has given room back: what it took to be written is kept for the next one.
     pub(crate) fn keep_reserve(&self) {
+        let _alone = self.lock();
         self.reserve.keep();
     }
 

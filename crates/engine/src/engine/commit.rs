@@ -44,6 +44,8 @@ impl Engine {
         let context = self.context.clone();
         blocking(move || {
             let view = usable(&handle, "export")?;
+            // Nobody replaces a layer while it is read. None when the image is gone, whose layers stay.
+            let _hold = context.images.hold(&view.image_id).ok();
             let root = merged(&context, &handle)?;
             root.pack(&mut out).map_err(|error| of_snapshot(&view, "export", error))?;
             still_there(&context, &handle)?;
@@ -156,7 +158,7 @@ async fn commit(context: &Arc<Context>, handle: &Handle, request: CommitRequest)
         let (context, view) = (context.clone(), view.clone());
         move || {
             let base = resolve_image(&context, &view.image_id.to_string())?;
-            let hold = context.images.hold(&base).map_err(|error| {
+            let hold = context.images.hold(&base.record.id).map_err(|error| {
                 EngineError::new(error.kind(), view.image.as_str(), format!("image {}", view.image))
                     .caused_by(error)
             })?;

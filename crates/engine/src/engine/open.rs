@@ -72,6 +72,7 @@ impl Engine {
             execs: Execs::default(),
             events: Events::new(),
             host,
+            volumes: std::sync::RwLock::default(),
             merging: Mutex::new(()),
             locks: Mutex::new(locks),
         });

@@ -64,14 +64,17 @@ impl Engine {
     pub async fn prune_images(&self, all: bool, filters: PruneFilters) -> Result<Pruned> {
         let context = self.context.clone();
         blocking(move || {
-            let all = all || filters.dangling() == Some(false);
+            // What the filter says goes before what is usual.
+            let all = filters.dangling().map_or(all, |dangling| !dangling);
             let wanted = |image: &Image| {
                 let tagged = image.record.references.iter().any(|reference| reference.digest().is_none());
                 let made = image.record.created.as_ref().and_then(|text| Timestamp::parse(text));
                 (all || !tagged) && filters.accept(made, &image.config.config.labels)
             };
             let in_use = |id: &Digest| user_of(&context, id);
-            let pruned = context.images.prune(&wanted, &in_use).map_err(|error| {
+            let pruned = context.images.prune(&wanted, &in_use);
+            context.db.keep_reserve();
+            let pruned = pruned.map_err(|error| {
                 EngineError::new(error.kind(), "images", "prune the images").caused_by(error)
             })?;
             for step in &pruned.removed {
@@ -106,7 +109,7 @@ impl Engine {
                     continue;
                 }
                 let bytes = volume_bytes(&context, &row.name).unwrap_or(0);
-                match volumes::remove_unused(&row.name, &context.paths, &context.db) {
+                match volumes::remove_unused(&row.name, &context.paths, &context.db, &context.volumes) {
                     Ok(()) => {
                         pruned.removed.push(row.name);
                         pruned.bytes += bytes;

@@ -7,6 +7,7 @@ use std::fs::{self, DirBuilder};
 use std::io::ErrorKind as IoKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use ross_image::layer::remove_tree;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -108,9 +109,9 @@ fn is_used(name: &str, db: &Db) -> Result<bool> {
 }
 
 /// Unmakes what a create that failed has made, unless another container has come to mount it. Goes on to the end.
-pub(crate) fn unmake(made: Made, paths: &Paths, db: &Db) {
+pub(crate) fn unmake(made: Made, paths: &Paths, db: &Db, in_use: &RwLock<()>) {
     for name in made.0 {
-        if let Err(error) = remove_unused(&name, paths, db) {
+        if let Err(error) = remove_unused(&name, paths, db, in_use) {
             tracing::warn!(
                 volume = name,
                 error = error.sentence(),
@@ -120,8 +121,9 @@ pub(crate) fn unmake(made: Made, paths: &Paths, db: &Db) {
     }
 }
 
-/// Removes a volume that no container mounts.
-pub(crate) fn remove_unused(name: &str, paths: &Paths, db: &Db) -> Result<()> {
+/// Removes a volume that no container mounts, nor one that is being made.
+pub(crate) fn remove_unused(name: &str, paths: &Paths, db: &Db, in_use: &RwLock<()>) -> Result<()> {
+    let _alone = in_use.write().unwrap_or_else(PoisonError::into_inner);
     if is_used(name, db)? { Ok(()) } else { remove(name, paths, db) }
 }
 
@@ -280,10 +282,10 @@ mod tests {
             network: NetworkStatus::default(),
         };
         db.insert_container(&row, Durability::Relaxed).unwrap();
-        remove_unused("named", &paths, &db).unwrap();
+        remove_unused("named", &paths, &db, &RwLock::default()).unwrap();
         assert!(paths.volume_data("named").exists(), "a container mounts it");
         db.delete_container(&id, Durability::Relaxed).unwrap();
-        unmake(made, &paths, &db);
+        unmake(made, &paths, &db, &RwLock::default());
         assert_eq!(fs::read_dir(paths.volumes()).unwrap().count(), 0);
     }
 }

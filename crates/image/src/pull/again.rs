@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ross_types::ImageRef;
+use ross_types::{Digest, ImageRef};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::content::{ContentError, Pass};
@@ -34,17 +34,16 @@ pub(crate) async fn bring_back(
     if inner.blobs.has(&blob.digest, blob.size) {
         return Ok(());
     }
+    let all = {
+        let inner = inner.clone();
+        blocking(move || Ok(inner.config.records.images()?)).await?
+    };
     let mut last = None;
-    for source in sources(record) {
+    for source in sources(record, &all, &blob.digest) {
         let own = credentials.as_ref().filter(|(registry, _)| *registry == source.registry());
         let credentials = own.and_then(|(_, credentials)| credentials.clone());
         let repository = inner.registries.repository(source, credentials)?;
-        let mut fetched = fetch(inner, &repository, blob, Begun::GoesOn, &pass).await;
-        if matches!(&fetched, Err(Error::Content(error)) if error.is_corruption()) {
-            // What an earlier attempt left may have been to blame; it is gone now.
-            fetched = fetch(inner, &repository, blob, Begun::GoesOn, &pass).await;
-        }
-        match fetched {
+        match fetch(inner, &repository, blob, Begun::GoesOn, &pass).await {
             Ok(()) => return Ok(()),
             Err(error) => last = Some(Box::new(error)),
         }
@@ -52,11 +51,13 @@ pub(crate) async fn bring_back(
     Err(Error::BlobGone(last))
 }
 
-/// One reference for each repository that the image was pulled from.
-fn sources(record: &ImageRecord) -> Vec<&ImageRef> {
+/// One reference for each repository that an image with this blob was pulled from; those of `record` first.
+fn sources<'r>(record: &'r ImageRecord, all: &'r [ImageRecord], blob: &Digest) -> Vec<&'r ImageRef> {
     let mut sources: Vec<&ImageRef> = Vec::new();
-    for reference in record.references.iter().filter(|reference| reference.digest().is_some()) {
-        if !sources.iter().any(|known| known.familiar_name() == reference.familiar_name()) {
+    let others = all.iter().filter(|other| other.names_blob(blob));
+    for reference in [record].into_iter().chain(others).flat_map(|record| &record.references) {
+        let known = |source: &&ImageRef| source.familiar_name() == reference.familiar_name();
+        if reference.digest().is_some() && !sources.iter().any(known) {
             sources.push(reference);
         }
     }
@@ -77,7 +78,26 @@ pub(crate) enum Begun {
 }
 
 /// Fetches a blob, and puts it in the place of whatever is there, when it is whole. `pass` is the one for this blob.
+///
+/// What came wrong is fetched once more, from the registry alone: a mirror may have been to blame, or what an earlier
+/// attempt left, which is gone now.
 pub(crate) async fn fetch(
+    inner: &Arc<Inner>,
+    repository: &Arc<Repository>,
+    blob: &Descriptor,
+    begun: Begun,
+    pass: &Arc<Pass>,
+) -> Result<(), Error> {
+    match fetch_once(inner, repository, blob, begun, pass).await {
+        Err(Error::Content(error)) if error.is_corruption() => {
+            repository.leave_mirrors();
+            fetch_once(inner, repository, blob, begun, pass).await
+        }
+        fetched => fetched,
+    }
+}
+
+async fn fetch_once(
     inner: &Arc<Inner>,
     repository: &Arc<Repository>,
     blob: &Descriptor,

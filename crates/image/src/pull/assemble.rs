@@ -174,10 +174,8 @@ async fn finish(
     let record = resolved.record(&jobs, &keys);
     let assembly = assembly.clone();
     blocking(move || {
-        let (record, known) = match &assembly.repository {
-            Some(_) => write_record(&assembly.inner, record, &references)?,
-            None => write_loaded_record(&assembly.inner, record, &references)?,
-        };
+        let pulled = assembly.repository.is_some();
+        let (record, known) = write_record(&assembly.inner, record, pulled, &references)?;
         if record.manifest == resolved.digest {
             assembly.lease.settle();
         } else {
@@ -189,32 +187,26 @@ async fn finish(
     .await
 }
 
-/// Records an image that an archive brought. One that is known keeps its manifest and the blobs of its layers: those of
-/// a registry say more than those an archive was made up of, and are what its digest references stand for.
-fn write_loaded_record(
-    inner: &Inner,
-    mut record: ImageRecord,
-    references: &[(ImageRef, Digest)],
-) -> Result<(ImageRecord, bool), Error> {
-    // What the known record names must not be removed before it is written again.
-    let _held = inner.leases.lock();
-    if let Some(known) = inner.config.records.images()?.into_iter().find(|known| known.id == record.id) {
-        record.keep_blobs_of(known);
-    }
-    write_record(inner, record, references)
-}
-
 /// Records the image and its references; says whether they were recorded just so before.
+///
+/// An image that an archive brought and that is known keeps its manifest and the blobs of its layers: those of a registry
+/// say more than those an archive was made up of, and are what its digest references stand for.
 fn write_record(
     inner: &Inner,
     mut record: ImageRecord,
+    pulled: bool,
     references: &[(ImageRef, Digest)],
 ) -> Result<(ImageRecord, bool), Error> {
     inner.blobs.sync_names()?;
     inner.layers.sync_names()?;
+    // No removal sees the record without its references, nor takes away what the known one names.
+    let _held = inner.leases.lock();
     let records = &inner.config.records;
     let before = records.images()?.into_iter().find(|known| known.id == record.id);
     let mut known = before.is_some();
+    if let Some(before) = before.clone().filter(|_| !pulled) {
+        record.keep_blobs_of(before);
+    }
     Step::RecordPut.run(|| records.put_image(&record))?;
     record.references = before.map(|before| before.references).unwrap_or_default();
     for (reference, digest) in references {

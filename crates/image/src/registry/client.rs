@@ -97,6 +97,9 @@ impl HttpClient {
                 .and_then(|()| may_follow(&url, &target))
                 .map_err(|why| lasting(format!("the registry redirects {why}")))?;
             from_origin &= same_origin(&request.url, &target);
+            if !from_origin && matches!(request.body, Some(Payload::Secret(_))) {
+                return Err(lasting("the token service sends what is secret to another server".into()));
+            }
             url = target;
         }
         let text = format!("more than {MAX_REDIRECTS} redirects: the registry redirects in a loop");

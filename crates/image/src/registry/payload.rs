@@ -24,10 +24,12 @@ const PIECE: usize = 64 * 1024;
 const COMMIT_RATE: u64 = 10 * 1024 * 1024;
 
 /// The body of a request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Payload {
     /// Bytes in memory.
     Bytes(Bytes),
+    /// A form with a password or a token in it, for the server that is asked and no other.
+    Secret(Bytes),
     /// Bytes on disk.
     Part(Part),
 }
@@ -44,6 +46,16 @@ pub(super) struct Part {
     /// Bytes handed to the connection, of the last attempt to send them.
     handed: Arc<AtomicU64>,
     position: Position,
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => out.debug_tuple("Bytes").field(&bytes.len()).finish(),
+            Self::Secret(_) => out.write_str("Secret(..)"),
+            Self::Part(part) => part.fmt(out),
+        }
+    }
 }
 
 impl fmt::Debug for Part {
@@ -97,7 +109,7 @@ impl Payload {
     /// Gives `builder` this body, with its length.
     pub(super) fn attach(&self, builder: RequestBuilder) -> RequestBuilder {
         let (length, body) = match self {
-            Self::Bytes(bytes) => (bytes.len() as u64, Body::from(bytes.clone())),
+            Self::Bytes(bytes) | Self::Secret(bytes) => (bytes.len() as u64, Body::from(bytes.clone())),
             Self::Part(part) => (part.length, part.body()),
         };
         // Of a stream it is not known otherwise, and not every registry takes a body without.

@@ -113,6 +113,9 @@ impl Repository {
     /// Asks the registry alone from now on, as a mirror has sent something wrong.
     pub(crate) fn leave_mirrors(&self) {
         let (_, mirrors) = self.sources.split_last().expect("the registry itself is always among them");
+        if mirrors.iter().all(Source::is_passed_over) {
+            return;
+        }
         mirrors.iter().for_each(Source::pass_over);
         tracing::warn!(repository = self.name, "a mirror sends wrong content; the registry is asked alone");
     }
@@ -137,6 +140,9 @@ impl Repository {
         loop {
             match self.manifest_from(self.origin(), tag, digest).await {
                 Ok(fetched) => return Ok(fetched),
+                Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+                    return Err(error.advise(&self.login_advice()));
+                }
                 Err(error) => attempts.after(error).await?,
             }
         }

@@ -30,14 +30,12 @@ pub(super) struct TokenService {
 }
 
 /// A token, and what gets further ones without the password (an identity token), if the service gives that.
-#[derive(Debug)]
 pub(super) struct Token {
     pub(super) bearer: HeaderValue,
     pub(super) refresh: Option<String>,
 }
 
 /// A request to a token service.
-#[derive(Debug)]
 enum TokenRequest {
     /// A GET with this `Authorization`, if any.
     Get(Url, Option<HeaderValue>),
@@ -187,7 +185,7 @@ impl TokenService {
             TokenRequest::Post(url, form) => {
                 let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
                 let headers = HeaderMap::from_iter([(CONTENT_TYPE, form_type)]);
-                let body = Some(Payload::Bytes(form.into()));
+                let body = Some(Payload::Secret(form.into()));
                 (Request { method: Method::POST, url, headers, body }, None)
             }
         };

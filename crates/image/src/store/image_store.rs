@@ -275,18 +275,19 @@ impl ImageStore {
         verify::verify(&self.inner, order, sink).await
     }
 
-    /// Keeps `image` from being removed until the hold is dropped: for the time between choosing an image for a
-    /// container and having the container where [`remove`](Self::remove)'s `in_use` sees it.
+    /// Keeps the image `id` from being removed, and its layers from being replaced by a repair, until the hold is dropped:
+    /// for the time between choosing an image for a container and having the container where
+    /// [`remove`](Self::remove)'s `in_use` sees it, and while its layers are mounted for something else.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the image is gone.
-    pub fn hold(&self, image: &Image) -> Result<Hold, Error> {
+    pub fn hold(&self, id: &Digest) -> Result<Hold, Error> {
         let mut held = self.inner.leases.lock();
         let records = self.inner.config.records.images()?;
-        if !records.iter().any(|record| record.id == image.record.id) {
-            return Err(Error::NotFound(image.record.id.to_string()));
+        if !records.iter().any(|record| record.id == *id) {
+            return Err(Error::NotFound(id.to_string()));
         }
-        let wants = Wants { image: Some(image.record.id.clone()), ..Wants::default() };
+        let wants = Wants { image: Some(id.clone()), ..Wants::default() };
         held.take(&wants);
         drop(held);
         let (lease, _) = Lease::of_taken(&self.inner, wants);

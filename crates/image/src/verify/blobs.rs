@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::manifest::{self, Descriptor, Document, MAX_CONFIG_SIZE, MAX_MANIFEST_SIZE};
 use crate::pull::{self, Begun};
 use crate::record::{ImageRecord, LayerRecord};
+use crate::registry::Repository;
 use crate::store::blocking;
 
 /// Bytes hashed at a time.
@@ -108,24 +109,37 @@ impl Run {
 
     async fn mend_document(&self, record: &ImageRecord, subject: Subject, digest: &Digest) -> Mended {
         let mut last = NO_REGISTRY.to_owned();
-        for repository in self.repositories(record) {
-            let fetched = match subject {
-                Subject::Manifest => fetch::manifest(&repository, digest).await,
-                _ => match self.config_size(record).await {
-                    Some(size) => fetch::small(&repository, digest, size).await,
-                    None => return Mended::No("its size is not known without the manifest".to_owned()),
-                },
-            };
-            let stored = match fetched {
-                Ok(bytes) => fetch::put(&self.inner, digest, bytes).await,
-                Err(error) => Err(error),
-            };
+        for repository in self.repositories(record, digest) {
+            let mut stored = self.fetch_document(record, subject, &repository, digest).await;
+            if matches!(&stored, Err(Error::Content(error)) if error.is_corruption()) {
+                // A mirror may be to blame: the registry is asked alone.
+                repository.leave_mirrors();
+                stored = self.fetch_document(record, subject, &repository, digest).await;
+            }
             match stored {
                 Ok(()) => return Mended::Yes,
                 Err(error) => last = with_sources(&error),
             }
         }
         Mended::No(last)
+    }
+
+    async fn fetch_document(
+        &self,
+        record: &ImageRecord,
+        subject: Subject,
+        repository: &Arc<Repository>,
+        digest: &Digest,
+    ) -> Result<(), Error> {
+        let bytes = match subject {
+            Subject::Manifest => fetch::manifest(repository, digest).await?,
+            _ => {
+                let unknown = || ContentError::Missing(record.manifest.clone());
+                let size = self.config_size(record).await.ok_or_else(unknown)?;
+                fetch::small(repository, digest, size).await?
+            }
+        };
+        fetch::put(&self.inner, digest, bytes).await
     }
 
     /// The configuration's size as the manifest on disk says.
@@ -144,7 +158,7 @@ impl Run {
         let pass = Arc::new(self.inner.gates.pass(&format!("blob {digest}")).await);
         let blob = Descriptor { media_type: String::new(), digest: digest.clone(), size };
         let mut last: Option<Error> = None;
-        for repository in self.repositories(record) {
+        for repository in self.repositories(record, digest) {
             match pull::fetch(&self.inner, &repository, &blob, Begun::IsDropped, &pass).await {
                 Ok(()) => return Mended::Yes,
                 Err(error) => last = Some(error),
@@ -154,4 +168,4 @@ impl Run {
     }
 }
 
-const NO_REGISTRY: &str = "no name of the image says which registry has it";
+const NO_REGISTRY: &str = "no registry is known to have it: pull, load or import the image again";

@@ -148,10 +148,12 @@ impl Run {
         }
     }
 
-    /// The repositories that references of the image name, those of its digests first.
-    pub(super) fn repositories(&self, record: &ImageRecord) -> Vec<Arc<Repository>> {
-        let mut references: Vec<&ImageRef> = record.references.iter().collect();
-        references.sort_by_key(|reference| reference.digest().is_none());
+    /// The repositories that the image, and others with the blob, were pulled from or pushed to: a reference with a digest
+    /// says so. A tag alone may be nobody's but this host's.
+    pub(super) fn repositories(&self, record: &ImageRecord, blob: &Digest) -> Vec<Arc<Repository>> {
+        let others = self.all.iter().filter(|other| other.names_blob(blob));
+        let all = [record].into_iter().chain(others).flat_map(|record| &record.references);
+        let mut references: Vec<&ImageRef> = all.filter(|reference| reference.digest().is_some()).collect();
         let mut seen = HashSet::new();
         references.retain(|reference| seen.insert(reference.familiar_name()));
         let open = |reference: &ImageRef| {

@@ -95,17 +95,21 @@ impl Run {
         let (inner, in_use) = (self.inner.clone(), self.order.in_use.clone());
         let replaced = blocking(move || {
             checked.sync()?;
-            // The lock keeps removals and new containers away; those that run already are asked for under it.
+            // The lock keeps removals and new holds away; holds there are, and containers that run, are asked for under it.
             let held = inner.leases.lock();
             for record in inner.config.records.images()? {
-                let user = in_use(&record.id).filter(|user| user.running);
-                if let Some(user) = user
-                    && record.layers.iter().any(|layer| layer.key == key.as_str())
-                {
+                if record.layers.iter().all(|layer| layer.key != key.as_str()) {
+                    continue;
+                }
+                if let Some(user) = in_use(&record.id).filter(|user| user.running) {
                     return Ok(Mended::No(format!(
                         "container {} runs on it; stop the container, then repair again",
                         user.container
                     )));
+                }
+                if held.has_image(&record.id) {
+                    let reason = "a container is being made, started or read on it; repair again later";
+                    return Ok(Mended::No(reason.to_owned()));
                 }
             }
             let gone = checked.put_in_place()?;

@@ -87,6 +87,24 @@ async fn by_a_token_service_that_gives_identity_tokens() {
     assert!(text.contains("log in again"), "{text}");
 }
 
+/// A redirect keeps the method and the body: what is secret in it is for nobody else.
+#[tokio::test]
+async fn a_password_does_not_follow_a_redirect() {
+    for status in [307, 308] {
+        let elsewhere = Registry::start();
+        let target = format!("http://{}/token", elsewhere.address);
+        let registry = with_tokens(move |request| match request.method.as_str() {
+            "POST" => Reply::status(status).header("location", target.clone()),
+            _ => Reply::status(401),
+        });
+        for credentials in [me("secret"), Credentials::IdentityToken("secret".into())] {
+            let error = login(&registry, &credentials).await.expect_err("nobody is asked elsewhere");
+            assert!(text_of(&error).contains("to another server"), "{}", text_of(&error));
+        }
+        assert!(elsewhere.requests().is_empty(), "{:?}", elsewhere.requests());
+    }
+}
+
 #[tokio::test]
 async fn by_a_token_service_that_knows_no_post() {
     for status in [400, 401, 404, 405] {

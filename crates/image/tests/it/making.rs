@@ -153,7 +153,7 @@ async fn pruning() {
     let dangling = |image: &Image| image.record.references.is_empty();
     let used = |_: &Digest| Some(ImageUse { container: "web".into(), running: false });
     assert_eq!(test.store.prune(&dangling, &used).unwrap(), ross_image::Pruned::default());
-    let held = test.store.hold(&old).unwrap();
+    let held = test.store.hold(&old.record.id).unwrap();
     assert_eq!(test.store.prune(&dangling, &nobody).unwrap().removed, [], "a container is being made of it");
     drop(held);
     test.store.idle().await;

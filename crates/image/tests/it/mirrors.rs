@@ -6,7 +6,7 @@ use ross_types::ErrorKind;
 use crate::fixture::{TestImage, TestStore, impatient, noise, patient, sha256, text_of};
 use crate::registry::{Pace, Registry, Reply, Request};
 
-fn mirrored(registry: &Registry, mirrors: &[&str]) -> RegistryConfig {
+pub fn mirrored(registry: &Registry, mirrors: &[&str]) -> RegistryConfig {
     let mut hosts = Hosts::default();
     let options = HostOptions {
         mirrors: mirrors.iter().map(|&text| text.to_owned()).collect(),

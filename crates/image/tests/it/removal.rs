@@ -121,14 +121,14 @@ async fn a_held_image_stays() {
     let registry = Registry::with(&image);
     let test = TestStore::open().await;
     let pulled = test.pull(&registry.reference("")).await.unwrap();
-    let hold = test.store.hold(&pulled.image).unwrap();
+    let hold = test.store.hold(&pulled.image.record.id).unwrap();
     for named in [registry.reference(""), image.id().to_string()] {
         let text = refusal(test.store.remove(&named, false, &nobody));
         assert!(text.contains("being made"), "{text}");
     }
     drop(hold);
     test.store.remove(&registry.reference(""), false, &nobody).unwrap();
-    assert!(test.store.hold(&pulled.image).is_err());
+    assert!(test.store.hold(&pulled.image.record.id).is_err());
     assert!(test.store.tag(&pulled.image, &"x:y".parse().unwrap()).is_err());
 }
 

@@ -46,7 +46,7 @@ fn expected(error: &Error) -> bool {
 /// An image that is held is whole, for as long as it is held.
 fn use_image(test: &TestStore, name: &str) -> Result<bool, Error> {
     let image = test.store.resolve(name)?;
-    let hold = test.store.hold(&image)?;
+    let hold = test.store.hold(&image.record.id)?;
     for _ in 0..3 {
         let top = image.record.layers.len() - 1;
         let own = String::from_utf8(test.read(&image, top, "etc/own")).unwrap();

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ross_image::{
-    Credentials, Error, Finding, ImageUse, Mended, Subject, Verified, VerifyEvent, VerifyOrder,
+    ContainerDefaults, Credentials, Error, Finding, ImageUse, Mended, NewImage, Subject, Verified,
+    VerifyEvent, VerifyOrder,
 };
 use ross_types::{Digest, ErrorKind};
 
 use crate::fixture::{Layer, Packing, TestImage, TestStore, noise, tar_of};
+use crate::mirrors::mirrored;
 use crate::registry::{Registry, Reply};
 
 type Users = Arc<dyn Fn(&Digest) -> Option<ImageUse> + Send + Sync>;
@@ -346,6 +348,69 @@ async fn a_layer_below_a_running_container_is_left_alone() {
     let stopped = verify_as(&place.test, &[], true, runs(false), HashMap::new()).await.unwrap();
     assert_eq!(stopped.verified.mended, 1);
     assert_eq!(fs::read(&file).unwrap(), b"root:x:0:0\n");
+}
+
+/// While a container is made or started, or its files are read, it is not known to run.
+#[tokio::test]
+async fn a_layer_that_somebody_holds_is_left_alone() {
+    let place = place().await;
+    let id = place.image.id();
+    let file = place.trees[0].join("etc/passwd");
+    fs::write(&file, "changed").unwrap();
+    let hold = place.test.store.hold(&id).unwrap();
+    let busy = verify(&place.test, true).await;
+    let Mended::No(reason) = &busy.findings[0].mended else { panic!("{:?}", busy.findings) };
+    assert!(reason.contains("being made, started or read"), "{reason}");
+    assert_eq!(fs::read(&file).unwrap(), b"changed");
+    drop(hold);
+    place.test.store.idle().await;
+    assert_eq!(verify(&place.test, true).await.verified.mended, 1);
+}
+
+/// An image that was made here has no name that a registry knows: those of the image below it lead there.
+#[tokio::test]
+async fn blobs_come_from_where_other_images_have_them() {
+    let place = place().await;
+    let base = place.test.store.resolve(&place.registry.reference("")).unwrap();
+    let blob = base.record.layers[0].blob.clone();
+    let made = NewImage {
+        base: Some(base),
+        layer: None,
+        config: ContainerDefaults::default(),
+        created: "2026-03-04T05:06:07Z".into(),
+        author: String::new(),
+        comment: String::new(),
+        created_by: "sh".into(),
+        platform: ross_types::Platform::host(),
+        reference: Some("made:1".parse().unwrap()),
+    };
+    place.test.store.commit(made).await.unwrap();
+    fs::write(place.blob(&blob), "damaged").unwrap();
+    let verdict = verify_as(&place.test, &["made:1"], true, nobody(), HashMap::new()).await.unwrap();
+    assert_eq!((verdict.verified.wrong, verdict.verified.mended), (1, 1), "{:?}", verdict.findings);
+    // A save fetches what is missing from there, too.
+    fs::remove_file(place.blob(&blob)).unwrap();
+    place.test.store.save(vec!["made:1".into()]).await.unwrap().write(std::io::sink()).unwrap();
+}
+
+#[tokio::test]
+async fn a_mirror_that_lies_mends_nothing() {
+    let image = image();
+    let (registry, mirror) = (Registry::with(&image), Registry::with(&image));
+    let test = TestStore::open_with(mirrored(&registry, &[&mirror.address])).await;
+    let pulled = test.pull(&registry.reference("")).await.unwrap().image.record;
+    mirror.hook(|request| {
+        let is_blob = request.path.contains("/blobs/");
+        // Of the right length, and nothing else.
+        is_blob.then(|| Reply::ok(vec![b'x'; 4096])).or_else(|| Some(Reply::ok(vec![b'x'; 64])))
+    });
+    let blobs = test.dir.path().join("blobs/sha256");
+    for digest in [&pulled.layers[0].blob, &pulled.id, &pulled.manifest] {
+        fs::write(blobs.join(digest.hex()), "damaged").unwrap();
+    }
+    let verdict = verify(&test, true).await;
+    assert_eq!((verdict.verified.wrong, verdict.verified.mended), (3, 3), "{:?}", verdict.findings);
+    assert!(!mirror.requests().is_empty());
 }
 
 #[tokio::test]
