@@ -101,7 +101,7 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
     };
     let no_limits = LinuxResources::default();
     let resources = linux.resources.as_ref().unwrap_or(&no_limits);
-    let (cgroup, held) = match options.cgroup_driver {
+    let (cgroup, mut held) = match options.cgroup_driver {
         CgroupDriver::Cgroupfs => {
             let path = CgroupPath::of_container(&linux.cgroups_path, options.id).map_err(Error::Cgroup)?;
             (Cgroup::create(&path, resources).map_err(Error::Cgroup)?, None)
@@ -124,6 +124,8 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
     let mut options = CreateOptions { bundle: &bundle, ..options };
     let hook_states = |status| hook_state(id, &bundle, &spec.annotations, status);
     let mut plan = Plan::new(&spec, &mut options, cgroup.dir(), &hook_states, gate)?;
+    // The program is not to see another process in its scope.
+    plan.process.waits_for_groups |= held.is_some();
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(|errno| SysError::new("socketpair", errno))?;
     let child = launch(&mut plan, cgroup.dir(), theirs)?;
@@ -137,9 +139,6 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
         reap(&std::mem::replace(child, moved));
         set_from_outside(&plan, child.pid)?;
         go(&ours, child.pid)?;
-    }
-    if let Some(held) = held {
-        cgroup.release(held).map_err(Error::Cgroup)?;
     }
     let pid = child.pid;
     let record = Record {
@@ -185,6 +184,9 @@ pub fn create(mut options: CreateOptions<'_>) -> Result<Created, Error> {
             }
             Some(Message::Group) => {
                 record.resctrl.iter().try_for_each(|group| group.enter(pid))?;
+                if let Some(held) = held.take() {
+                    cgroup.release(held).map_err(Error::Cgroup)?;
+                }
                 go(&ours, pid)?;
             }
             Some(Message::Moved(_)) => return Err(Error::Died("set-up")),

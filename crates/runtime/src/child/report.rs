@@ -173,7 +173,7 @@ pub(crate) enum Message {
     Ready,
     /// Its filter is loaded; this is the number of the listener among its descriptors.
     Listener(i32),
-    /// It is to be put into its group of resctrl.
+    /// It is to be put into its group of resctrl, and left alone in its scope.
     Group,
 }
 

@@ -217,7 +217,7 @@ fn join(plan: &mut ProcessPlan, joined: &Joined, channel: BorrowedFd<'_>) -> Ste
 
 /// Waits until the parent has put this process into its group of resctrl: only on the host is there a way to it.
 fn enter_group(plan: &ProcessPlan, channel: BorrowedFd<'_>) -> Step<()> {
-    if plan.has_group {
+    if plan.waits_for_groups {
         report::send(channel, Message::Group).at(Stage::Sync)?;
         report::wait_go(channel)?;
     }

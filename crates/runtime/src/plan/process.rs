@@ -54,8 +54,8 @@ pub(crate) struct ProcessPlan {
     pub memory_policy: Option<MemoryPolicyPlan>,
     /// For an exec only: the first process of a container has the CPUs of its cgroup.
     pub affinity: AffinityPlan,
-    /// Whether the parent puts it into a group of resctrl.
-    pub has_group: bool,
+    /// Whether it waits until the parent has put it into its group of resctrl, and left it alone in its scope of systemd.
+    pub waits_for_groups: bool,
 }
 
 /// The five sets.
@@ -155,7 +155,7 @@ impl ProcessPlan {
             scheduling: SchedulingPlan::new(process)?,
             memory_policy: linux.memory_policy.as_ref().map(MemoryPolicyPlan::new).transpose()?,
             affinity: AffinityPlan::new(process.exec_cpu_affinity.as_ref())?,
-            has_group: linux.intel_rdt.is_some(),
+            waits_for_groups: linux.intel_rdt.is_some(),
         })
     }
 }
