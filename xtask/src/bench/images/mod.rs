@@ -18,12 +18,19 @@ pub fn measure(place: &Place) -> Result<String> {
     let mut text = pull::debian_like(place, &registry, &engines)?;
     text.push_str(&pull::small_files(place, &registry, &engines)?);
     let debian = pull::push_debian_like(&registry)?;
-    text.push_str(&present::measure(place, &engines, &debian)?);
-    text.push_str(&shared::measure(place, &registry, &engines)?);
-    text.push_str(&again::measure(place, &registry, &engines, &debian)?);
-    text.push_str(&push::measure(place, &engines, &debian)?);
+    add(&mut text, "unpack", present::measure(place, &engines, &debian));
+    add(&mut text, "shared layers", shared::measure(place, &registry, &engines));
+    add(&mut text, "what is there", again::measure(place, &registry, &engines, &debian));
+    add(&mut text, "push", push::measure(place, &engines, &debian));
     // Daemons of their own, so that their peak is that of one pull.
     drop(engines);
-    text.push_str(&memory::measure(place, &debian)?);
+    add(&mut text, "memory", memory::measure(place, &debian));
     Ok(text)
+}
+
+/// What is measured is told at once, and what is not does not take the rest along.
+fn add(text: &mut String, what: &str, measured: Result<String>) {
+    let measured = measured.unwrap_or_else(|error| format!("### {what}\n\nnot measured: {error:#}\n\n"));
+    println!("{measured}");
+    text.push_str(&measured);
 }
