@@ -2,14 +2,13 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
 
 use super::super::engines::{Engine, Kind};
-use super::super::sample::{Contender, command, compare};
+use super::super::sample::{Contender, compare};
 use super::super::{Place, pull, report};
 use crate::host;
 
@@ -20,7 +19,7 @@ pub fn measure(place: &Place, engines: &[Engine], reference: &str) -> Result<Str
     let layout = dir.join("layout");
     pull::copy(&skopeo, reference, &layout, &dir.join("log"))?;
     let mut contenders = vec![ross(place, &dir, &layout, reference)];
-    contenders.extend(engines.iter().filter_map(|engine| peer(engine, &layout, reference)));
+    contenders.extend(engines.iter().filter_map(|engine| peer(engine, reference)));
     if let Some(umoci) = umoci {
         let (bundle, log, layout) = (dir.join("bundle"), dir.join("log"), layout.clone());
         let made = bundle.clone();
@@ -61,29 +60,12 @@ fn ross<'a>(place: &'a Place, dir: &Path, layout: &'a Path, reference: &'a str) 
     }
 }
 
-/// docker has nothing between a registry and its layers.
-fn peer<'a>(engine: &'a Engine, layout: &Path, reference: &'a str) -> Option<Contender<'a>> {
-    match engine.kind {
-        Kind::Containerd => Some(Contender {
-            name: engine.name.to_owned(),
-            before: Box::new(|| engine.call(&["content", "fetch", "--plain-http", reference])),
-            run: Box::new(|| engine.pull(reference)),
-            after: Box::new(|| engine.remove(reference)),
-        }),
-        Kind::Podman => {
-            let (layout, id) = (layout.to_owned(), PathBuf::from("localhost").join("layout:1"));
-            Some(Contender {
-                name: "podman, from a layout".to_owned(),
-                before: Box::new(|| Ok(())),
-                run: Box::new(move || {
-                    let mut pull: Command = engine.client()?;
-                    // The name that the image gets is the path's: it has to be a short one.
-                    pull.current_dir(layout.parent().context("no parent")?).args(["pull", "oci:layout:1"]);
-                    command(pull, &layout.with_extension("log"))
-                }),
-                after: Box::new(move || engine.remove(&id.display().to_string())),
-            })
-        }
-        Kind::Ross | Kind::Docker => None,
-    }
+/// docker and podman keep nothing between a registry and their layers.
+fn peer<'a>(engine: &'a Engine, reference: &'a str) -> Option<Contender<'a>> {
+    (engine.kind == Kind::Containerd).then(|| Contender {
+        name: engine.name.to_owned(),
+        before: Box::new(|| engine.call(&["content", "fetch", "--plain-http", reference])),
+        run: Box::new(|| engine.pull(reference)),
+        after: Box::new(|| engine.remove(reference)),
+    })
 }
