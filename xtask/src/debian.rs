@@ -26,8 +26,11 @@ pub fn prepare() -> Result<PathBuf> {
     if made.is_dir() {
         return Ok(fixtures);
     }
-    host::require(&PROGRAMS)?;
     println!("\n== making a Debian of three layers");
+    if let Err(error) = host::require(&PROGRAMS) {
+        println!("no Debian: {error:#}");
+        return Ok(fixtures);
+    }
     let work = fixtures.join("debian.new");
     fs::create_dir_all(&work).with_context(|| format!("create {}", work.display()))?;
     let log = File::create(fixtures.join("debian.log")).context("create debian.log")?;
