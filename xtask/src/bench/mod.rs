@@ -1,5 +1,6 @@
-//! `cargo xtask bench [runtime|run|pull|memory|images|trace]... [--vm] [--tmpfs] [--samples N] [--write]`: ross against its peers from
-//! Debian, all in one run and in turn, as tables of medians and ratios.
+//! `cargo xtask bench [runtime|run|pull|memory|images|trace]... [--vm] [--tmpfs] [--samples N]
+//! [--scale N] [--write]`: ross against its peers from Debian, all in one run and in turn, as tables of medians and
+//! ratios.
 //!
 //! Never a test: a figure depends on the machine. Everything runs in namespaces of its own, or with `--vm` in the
 //! test machine, where the peers that need cgroup controllers can run.
@@ -14,6 +15,7 @@ mod runtime;
 mod sample;
 mod trace;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -47,11 +49,16 @@ const OWN_PROGRAMS: [&str; 3] = ["floor", "peak", "instructions"];
 /// Cgroups that containerd, docker and podman make above those of their containers.
 const PARENT_GROUPS: [&str; 3] = ["default", "docker", "libpod_parent"];
 
+/// What images are divided by in the test machine.
+const SCALE_IN_MACHINE: usize = 5;
+
 /// What to measure, and how often.
 #[derive(Debug)]
 struct Options {
     subjects: Vec<String>,
     samples: usize,
+    /// Images are an Nth of their size on a host.
+    scale: Option<usize>,
     in_vm: bool,
     write: bool,
     /// Engines keep their data in memory: no disk to wait for, and none that drowns the differences.
@@ -60,18 +67,22 @@ struct Options {
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self> {
-        let mut options =
-            Self { subjects: Vec::new(), samples: 15, in_vm: false, write: false, in_memory: false };
+        let mut options = Self {
+            subjects: Vec::new(),
+            samples: 15,
+            scale: None,
+            in_vm: false,
+            write: false,
+            in_memory: false,
+        };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--vm" => options.in_vm = true,
                 "--write" => options.write = true,
                 "--tmpfs" => options.in_memory = true,
-                "--samples" => {
-                    let text = args.next().context("--samples: how many?")?;
-                    options.samples = text.parse().with_context(|| format!("--samples {text}"))?;
-                }
+                "--samples" => options.samples = number(arg, args.next())?.get(),
+                "--scale" => options.scale = Some(number(arg, args.next())?.get()),
                 "runtime" | "run" | "pull" | "memory" | "images" | "trace" => {
                     options.subjects.push(arg.clone());
                 }
@@ -86,6 +97,11 @@ impl Options {
         Ok(options)
     }
 
+    /// The test machine is emulated: there a peer takes minutes for an image that takes it seconds on a host.
+    fn scale(&self) -> usize {
+        self.scale.unwrap_or(if self.in_vm { SCALE_IN_MACHINE } else { 1 })
+    }
+
     /// Where in docs/performance.md the report goes: what is measured alone has a section of its own.
     fn section(&self) -> &'static str {
         match (&self.subjects[..], self.in_vm) {
@@ -96,6 +112,11 @@ impl Options {
             (_, false) => "host",
         }
     }
+}
+
+fn number(option: &str, value: Option<&String>) -> Result<NonZeroUsize> {
+    let text = value.with_context(|| format!("{option}: give a number"))?;
+    text.parse().with_context(|| format!("{option} {text}"))
 }
 
 pub fn main(args: &[String]) -> Result<ExitCode> {
@@ -116,10 +137,10 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     }
     let report = binaries::target_dir().join("bench.md");
     let _ = std::fs::remove_file(&report);
-    let samples = options.samples.to_string();
+    let (samples, scale) = (options.samples.to_string(), options.scale().to_string());
     let (bin, out) = (bin.to_string_lossy().into_owned(), report.to_string_lossy().into_owned());
     let disk = if options.in_memory { "tmpfs" } else { "disk" };
-    let mut steps = vec!["bench-steps", &bin, &out, &samples, disk];
+    let mut steps = vec!["bench-steps", &bin, &out, &samples, &scale, disk];
     steps.extend(options.subjects.iter().map(String::as_str));
     let code = if options.in_vm {
         let own = std::env::current_exe()?.to_string_lossy().into_owned();
@@ -144,12 +165,12 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// The measurements, inside the namespaces or the machine: `bench-steps BIN REPORT SAMPLES disk|tmpfs SUBJECT...`
+/// The measurements, inside the namespaces or the machine: `bench-steps BIN REPORT SAMPLES SCALE disk|tmpfs SUBJECT...`
 pub fn steps(args: &[String]) -> Result<ExitCode> {
-    let [bin, report, samples, disk, subjects @ ..] = args else {
+    let [bin, report, samples, scale, disk, subjects @ ..] = args else {
         bail!("bench-steps is for `cargo xtask bench`")
     };
-    let place = Place::new(Path::new(bin), samples.parse()?, disk == "tmpfs")?;
+    let place = Place::new(Path::new(bin), samples.parse()?, scale.parse()?, disk == "tmpfs")?;
     let mut tables = vec![report::heading(subjects, &place)?];
     for subject in subjects {
         println!("measuring {subject}");
@@ -190,18 +211,20 @@ fn remove_group(group: &Path) {
     let _ = std::fs::remove_dir(group);
 }
 
-/// Where the measurements lie: binaries under test, a folder on a real file system, how many samples.
+/// Where the measurements lie: binaries under test, a folder on a real file system, how many samples of how much.
 #[derive(Debug)]
 pub struct Place {
     bin: PathBuf,
     dir: PathBuf,
     samples: usize,
+    /// What the sizes of images are divided by.
+    scale: usize,
     /// The folder is a tmpfs of its own.
     in_memory: bool,
 }
 
 impl Place {
-    fn new(bin: &Path, samples: usize, in_memory: bool) -> Result<Self> {
+    fn new(bin: &Path, samples: usize, scale: usize, in_memory: bool) -> Result<Self> {
         let base =
             Some(PathBuf::from("/data/tmp")).filter(|dir| dir.is_dir()).unwrap_or_else(std::env::temp_dir);
         let dir = base.join(format!("ross-bench.{}", std::process::id()));
@@ -210,7 +233,7 @@ impl Place {
             mount("tmpfs", &dir, "tmpfs", MountFlags::empty(), c"size=12g,mode=755")
                 .context("mount a tmpfs")?;
         }
-        Ok(Self { bin: bin.to_owned(), dir, samples, in_memory })
+        Ok(Self { bin: bin.to_owned(), dir, samples, scale, in_memory })
     }
 
     fn folder(&self, name: &str) -> Result<PathBuf> {

@@ -23,9 +23,10 @@ const FILES_OF_LAYER: usize = 250;
 pub fn measure(place: &Place) -> Result<String> {
     let registry = Registry::start(&place.folder("registry")?)?;
     let engines = engines::start_all(place);
-    let layers = rootfs_fixtures::layers_of_small_files(LAYERS, FILES_OF_LAYER);
+    let files = FILES_OF_LAYER / place.scale;
+    let layers = rootfs_fixtures::layers_of_small_files(LAYERS, files);
     let reference = push(&layers, &registry, "bench/layers")?;
-    let mut text = table(place, &engines, "40 layers of 250 small files", &reference)?;
+    let mut text = table(place, &engines, &format!("{LAYERS} layers of {files} small files"), &reference)?;
     text.push_str(&small_files(place, &registry, &engines)?);
     text.push_str(&debian_like(place, &registry, &engines)?);
     Ok(text)
@@ -33,21 +34,24 @@ pub fn measure(place: &Place) -> Result<String> {
 
 /// The Debian-like image, by everyone.
 pub fn debian_like(place: &Place, registry: &Registry, engines: &[Engine]) -> Result<String> {
-    let reference = push_debian_like(registry)?;
-    table(place, engines, "a Debian-like image of eight layers", &reference)
+    let reference = push_debian_like(place, registry)?;
+    let megabytes = DEBIAN_MEGABYTES / place.scale;
+    table(place, engines, &format!("a Debian-like image of eight layers, {megabytes} MB"), &reference)
 }
 
-/// The image of 30,000 small files, by everyone.
+/// The image of many small files, by everyone.
 pub fn small_files(place: &Place, registry: &Registry, engines: &[Engine]) -> Result<String> {
-    let image = rootfs_fixtures::many_small_files(SMALL_FILES, Compression::Gzip);
+    let files = SMALL_FILES / place.scale;
+    let image = rootfs_fixtures::many_small_files(files, Compression::Gzip);
     let reference = push(&image, registry, "bench/files")?;
     drop(image);
-    table(place, engines, "30,000 small files", &reference)
+    table(place, engines, &format!("{files} small files"), &reference)
 }
 
 /// Puts the Debian-like image into the registry; what it is called.
-pub fn push_debian_like(registry: &Registry) -> Result<String> {
-    push(&rootfs_fixtures::debian_like(DEBIAN_MEGABYTES, Compression::Gzip), registry, "bench/debian")
+pub fn push_debian_like(place: &Place, registry: &Registry) -> Result<String> {
+    let image = rootfs_fixtures::debian_like(DEBIAN_MEGABYTES / place.scale, Compression::Gzip);
+    push(&image, registry, "bench/debian")
 }
 
 fn push(image: &Image, registry: &Registry, repository: &str) -> Result<String> {

@@ -17,7 +17,7 @@ pub fn measure(place: &Place) -> Result<String> {
     let engines = engines::start_all(place);
     let mut text = pull::debian_like(place, &registry, &engines)?;
     text.push_str(&pull::small_files(place, &registry, &engines)?);
-    let debian = pull::push_debian_like(&registry)?;
+    let debian = pull::push_debian_like(place, &registry)?;
     add(&mut text, "unpack", present::measure(place, &engines, &debian));
     add(&mut text, "shared layers", shared::measure(place, &registry, &engines));
     add(&mut text, "what is there", again::measure(place, &registry, &engines, &debian));
