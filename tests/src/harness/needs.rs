@@ -13,6 +13,8 @@ pub enum Need {
     Path(&'static str),
     /// To be asked for by name, for this reason: it takes too long to run with all others.
     Asking(&'static str),
+    /// A machine that is not emulated, or to be asked for by name: about no more of the kernel than other cases are.
+    FullSpeed,
     /// A folder that `cargo xtask test` makes before the host's suites.
     Fixture(&'static str),
     /// A program on the PATH and the Debian package that has it.
@@ -30,6 +32,8 @@ impl Need {
                 has_controller(name).then(|| format!("this host's cgroup v2 has the {name} controller"))
             }
             Self::Asking(reason) => Some(format!("{reason}; name it to run it")),
+            Self::FullSpeed => std::env::var_os("ROSS_VM")
+                .map(|_| "runs on the host, in a twentieth of the time; name it to run it".to_owned()),
             Self::Fixture(name) => Self::fixture(name).is_none().then(|| {
                 format!("no fixture `{name}`: `cargo xtask test host` makes it, where it has a mirror")
             }),
@@ -40,6 +44,11 @@ impl Need {
                 (!there).then(|| format!("no {name} here; apt-get install {package}"))
             }
         }
+    }
+
+    /// Whether a case with this need runs all the same when it is named.
+    pub fn yields_to_its_name(&self) -> bool {
+        matches!(self, Self::Asking(_) | Self::FullSpeed)
     }
 
     /// Where the fixture is, if it is there.

@@ -143,7 +143,7 @@ pub fn run(options: &Options, cases: &[Box<dyn Test>]) -> Result<bool> {
     let mut skipped: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for case in chosen {
         let asked = !options.filters.is_empty();
-        let mut needs = case.needs().iter().filter(|need| !(asked && matches!(need, Need::Asking(_))));
+        let mut needs = case.needs().iter().filter(|need| !(asked && need.yields_to_its_name()));
         if let Some(reason) = needs.find_map(Need::missing) {
             skipped.entry(reason).or_default().push(case.name());
             continue;

@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use rootfs_fixtures::{Compression, Flavour};
 
-use crate::harness::{Bed, Case, Daemon, Leftovers, Liar, Lie};
+use crate::harness::{Bed, Case, Daemon, Leftovers, Liar, Lie, Need};
 
 pub const CASES: &[Case] = &[
-    Case { name: "bad-input/registry-lies", needs: &[], run: liars },
-    Case { name: "bad-input/registry-recovers", needs: &[], run: recovers },
+    Case { name: "bad-input/registry-lies", needs: &[Need::FullSpeed], run: liars },
+    Case { name: "bad-input/registry-recovers", needs: &[Need::FullSpeed], run: recovers },
     Case { name: "bad-input/hostile-archives", needs: &[], run: hostile },
     Case { name: "bad-input/wrong-diff-id", needs: &[], run: wrong_diff_id },
     Case { name: "bad-input/unknown-image", needs: &[], run: unknown_image },

@@ -11,10 +11,18 @@ use crate::harness::{Bed, Case, Need, call};
 const REGISTRY: Need = Need::Program("docker-registry", "docker-registry");
 
 pub const CASES: &[Case] = &[
-    Case { name: "registries/login-pull-logout", needs: &[REGISTRY], run: login },
-    Case { name: "registries/wrong-passwords-are-told-and-not-kept", needs: &[REGISTRY], run: wrong },
-    Case { name: "registries/mirrors-and-what-they-lack", needs: &[REGISTRY], run: mirrors },
-    Case { name: "registries/a-wrong-table-keeps-the-daemon-from-starting", needs: &[], run: tables },
+    Case { name: "registries/login-pull-logout", needs: &[REGISTRY, Need::FullSpeed], run: login },
+    Case {
+        name: "registries/wrong-passwords-are-told-and-not-kept",
+        needs: &[REGISTRY, Need::FullSpeed],
+        run: wrong,
+    },
+    Case { name: "registries/mirrors-and-what-they-lack", needs: &[REGISTRY, Need::FullSpeed], run: mirrors },
+    Case {
+        name: "registries/a-wrong-table-keeps-the-daemon-from-starting",
+        needs: &[Need::FullSpeed],
+        run: tables,
+    },
 ];
 
 /// A registry that has `team/box:v1` and lets in [`USER`] alone.

@@ -14,15 +14,23 @@ const SKOPEO: Need = Need::Program("skopeo", "skopeo");
 const PODMAN: Need = Need::Program("podman", "podman");
 
 pub const CASES: &[Case] = &[
-    Case { name: "transfer/push-what-was-pulled", needs: &[REGISTRY], run: push },
-    Case { name: "transfer/push-of-all-tags", needs: &[REGISTRY], run: all_tags },
-    Case { name: "transfer/push-of-what-was-loaded", needs: &[REGISTRY, SKOPEO], run: push_loaded },
-    Case { name: "transfer/push-that-cannot-be", needs: &[REGISTRY], run: bad_pushes },
-    Case { name: "transfer/save-and-load", needs: &[REGISTRY], run: save_and_load },
-    Case { name: "transfer/skopeo-reads-both-forms", needs: &[REGISTRY, SKOPEO], run: skopeo },
-    Case { name: "transfer/podman-loads", needs: &[PODMAN], run: podman },
-    Case { name: "transfer/a-save-that-cannot-be", needs: &[], run: bad_saves },
-    Case { name: "transfer/search-in-a-catalog", needs: &[REGISTRY], run: search },
+    Case { name: "transfer/push-what-was-pulled", needs: &[REGISTRY, Need::FullSpeed], run: push },
+    Case { name: "transfer/push-of-all-tags", needs: &[REGISTRY, Need::FullSpeed], run: all_tags },
+    Case {
+        name: "transfer/push-of-what-was-loaded",
+        needs: &[REGISTRY, SKOPEO, Need::FullSpeed],
+        run: push_loaded,
+    },
+    Case { name: "transfer/push-that-cannot-be", needs: &[REGISTRY, Need::FullSpeed], run: bad_pushes },
+    Case { name: "transfer/save-and-load", needs: &[REGISTRY, Need::FullSpeed], run: save_and_load },
+    Case {
+        name: "transfer/skopeo-reads-both-forms",
+        needs: &[REGISTRY, SKOPEO, Need::FullSpeed],
+        run: skopeo,
+    },
+    Case { name: "transfer/podman-loads", needs: &[PODMAN, Need::FullSpeed], run: podman },
+    Case { name: "transfer/a-save-that-cannot-be", needs: &[Need::FullSpeed], run: bad_saves },
+    Case { name: "transfer/search-in-a-catalog", needs: &[REGISTRY, Need::FullSpeed], run: search },
 ];
 
 fn registry(bed: &mut Bed) -> Result<Registry> {

@@ -86,10 +86,9 @@ impl Test for OnOurs {
 
 /// The cases on ross-runtime. In the test machine, which is emulated, only those that want it.
 pub fn tests() -> Vec<Box<dyn Test>> {
-    let in_machine = std::env::var_os("ROSS_VM").is_some();
     let boxed = |mut case: Case| {
-        if in_machine && case.needs.is_empty() {
-            case.needs.push(Need::Asking("runs on the host, in a twentieth of the time"));
+        if case.needs.is_empty() {
+            case.needs.push(Need::FullSpeed);
         }
         Box::new(OnOurs { name: format!("conformance/{}", case.name), case }) as Box<dyn Test>
     };
