@@ -58,13 +58,13 @@ impl ImageRecord {
 
     /// Takes over how `known`, a record of the same image, came here: its manifest and the blobs of its layers. Where
     /// the layers are on disk stays as it is.
-    pub(crate) fn keep_blobs_of(&mut self, known: Self) {
-        self.manifest = known.manifest;
-        self.media_type = known.media_type;
+    pub(crate) fn keep_blobs_of(&mut self, known: &Self) {
+        self.manifest = known.manifest.clone();
+        self.media_type = known.media_type.clone();
         self.size = known.size;
         // The id is the digest of a configuration that lists the layers, so these are the same ones.
-        for (own, known) in self.layers.iter_mut().zip(known.layers) {
-            own.blob = known.blob;
+        for (own, known) in self.layers.iter_mut().zip(&known.layers) {
+            own.blob = known.blob.clone();
             own.size = known.size;
         }
     }

@@ -17,7 +17,7 @@ use crate::manifest::{ImageConfig, Manifest, ManifestError};
 use crate::progress::{LayerState, ProgressSink, PullEvent};
 use crate::record::{ImageRecord, LayerRecord};
 use crate::registry::Repository;
-use crate::store::{Inner, Lease, Wants, blocking};
+use crate::store::{Fate, Inner, Lease, Swept, Wants, blocking, wants_of};
 
 /// An image, as far as it can be known without its layers. Manifest and configuration belong together.
 #[derive(Debug)]
@@ -139,12 +139,9 @@ pub(crate) async fn assemble(inner: &Arc<Inner>, order: Order) -> Result<(Image,
     let permits = Semaphore::new(inner.registries.config().parallel_layers.max(1));
     let assembly = Arc::new(Assembly { inner: inner.clone(), repository, permits, progress, lease });
     let finished = finish(&assembly, resolved, jobs, references).await;
-    let clears_up = finished.is_err() || assembly.repository.is_none();
     drop(assembly);
-    if clears_up {
-        // Stages that run still hold the lease; an error here says that it is gone, which is what is awaited.
-        let _ = released.await;
-    }
+    // Stages that run still hold the lease; an error here says that it is gone, which is what is awaited.
+    let _ = released.await;
     finished
 }
 
@@ -187,10 +184,8 @@ async fn finish(
     .await
 }
 
-/// Records the image and its references; says whether they were recorded just so before.
-///
-/// An image that an archive brought and that is known keeps its manifest and the blobs of its layers: those of a registry
-/// say more than those an archive was made up of, and are what its digest references stand for.
+/// Records the image and its references; says whether they were recorded just so before. What only the record it
+/// replaces named is gone when this returns.
 fn write_record(
     inner: &Inner,
     mut record: ImageRecord,
@@ -200,15 +195,15 @@ fn write_record(
     inner.blobs.sync_names()?;
     inner.layers.sync_names()?;
     // No removal sees the record without its references, nor takes away what the known one names.
-    let _held = inner.leases.lock();
+    let held = inner.leases.lock();
     let records = &inner.config.records;
     let before = records.images()?.into_iter().find(|known| known.id == record.id);
     let mut known = before.is_some();
-    if let Some(before) = before.clone().filter(|_| !pulled) {
+    if let Some(before) = before.as_ref().filter(|before| keeps_blobs(inner, before, &record, pulled)) {
         record.keep_blobs_of(before);
     }
     Step::RecordPut.run(|| records.put_image(&record))?;
-    record.references = before.map(|before| before.references).unwrap_or_default();
+    record.references = before.as_ref().map(|before| before.references.clone()).unwrap_or_default();
     for (reference, digest) in references {
         Step::TagSet.run(|| records.set_tag(reference, &record.id, digest))?;
         if !record.references.contains(reference) {
@@ -216,7 +211,32 @@ fn write_record(
             record.references.push(reference.clone());
         }
     }
+    let replaced = before.filter(|before| before.manifest != record.manifest);
+    let swept = replaced.map(|before| held.collect(inner, &wants_of(&before), Fate::Remove));
+    drop(held);
+    if let Some(Err(error)) = swept.map(|swept| swept.and_then(Swept::delete)) {
+        // The image is recorded; what stays of its former blobs is swept when the store is opened next.
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "cannot delete what an image came in before"
+        );
+    }
     Ok((record, known))
+}
+
+/// Whether an image that is known keeps its manifest and the blobs of its layers, although it came once more in others.
+///
+/// Layers that are here are not fetched in another blob, so a manifest can name blobs that are elsewhere: then the one
+/// whose blobs are all here is kept, for it can be pushed and saved whatever becomes of registries. Else that of a
+/// registry wins: it says more than one an archive was made up of, and is what digest references stand for.
+fn keeps_blobs(inner: &Inner, known: &ImageRecord, new: &ImageRecord, pulled: bool) -> bool {
+    let is_whole =
+        |record: &ImageRecord| record.layers.iter().all(|layer| inner.blobs.has(&layer.blob, layer.size));
+    match (is_whole(known), is_whole(new)) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => !pulled,
+    }
 }
 
 /// Gets all layers, several at a time; each is completed as soon as those below it are there. Says too whether all

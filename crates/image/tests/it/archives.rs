@@ -6,7 +6,9 @@ use ross_image::{Error, Image, ImageRecord};
 use ross_types::{Digest, ErrorKind, ImageRef};
 
 use crate::fixture::{DOCKER_MANIFEST, Layer, OCI_INDEX, Packing, TestImage, TestStore, sha256, text_of};
+use crate::push::push;
 use crate::registry::Registry;
+use crate::taker::Taker;
 
 /// A tar archive of these members, and of symbolic links.
 fn archive(members: &[(String, Vec<u8>)], links: &[(&str, &str)]) -> Vec<u8> {
@@ -151,6 +153,11 @@ async fn a_load_tells_the_names_of_the_archive() {
     check(&[], 3).await;
 }
 
+/// A record without what differs from one pull to the next.
+fn same(record: &ImageRecord) -> ImageRecord {
+    ImageRecord { pulled_at: 0, references: Vec::new(), ..record.clone() }
+}
+
 #[tokio::test]
 async fn a_pulled_image_stays_as_it_was_pulled() {
     let image = TestImage::plain();
@@ -159,7 +166,6 @@ async fn a_pulled_image_stays_as_it_was_pulled() {
     let pulled = test.pull(&registry.reference("")).await.unwrap().image;
     let blobs = test.files("blobs");
     let loaded = load(&test, archive(&docker(&image, &["app:1"]), &[])).await.unwrap().remove(0);
-    let same = |record: &ImageRecord| ImageRecord { pulled_at: 0, references: Vec::new(), ..record.clone() };
     assert_eq!(same(&loaded.record), same(&pulled.record));
     let found = test.store.resolve("app:1").unwrap();
     assert_eq!(same(&found.record), same(&pulled.record), "as it is recorded, too");
@@ -167,14 +173,38 @@ async fn a_pulled_image_stays_as_it_was_pulled() {
     assert_eq!(test.files("blobs"), blobs, "what the archive was made up of is gone");
     assert_eq!(test.files("ingest"), Vec::<String>::new(), "and nobody comes back for it");
 
-    // The other way round, the registry has the last word.
+    // A registry has the last word when its blobs are here: then those of the archive go.
     let test = TestStore::open().await;
     let loaded = load(&test, archive(&docker(&image, &["app:1"]), &[])).await.unwrap().remove(0);
     assert_ne!(loaded.record.manifest, image.digest());
-    assert_eq!(loaded.record.layers[0].blob, sha256(&image.layers[0].tar));
+    let folder = test.dir.path().join("layers");
+    for layer in &loaded.record.layers {
+        std::fs::remove_dir_all(folder.join(&layer.key)).unwrap();
+    }
     let pulled = test.pull(&registry.reference("")).await.unwrap().image;
+    assert_eq!(same(&pulled.record), same(&test.store.resolve("app:1").unwrap().record));
     assert_eq!(pulled.record.manifest, image.digest());
-    assert_eq!(pulled.record.layers[0].blob, image.layers[0].digest());
+    assert_eq!(test.files("blobs"), blobs);
+}
+
+/// Layers that an archive brought are not fetched in other blobs, so what was loaded stays what can be pushed.
+#[tokio::test]
+async fn a_loaded_image_needs_no_registry_after_a_pull() {
+    let image = TestImage::plain();
+    let registry = Registry::with(&image);
+    let test = TestStore::open().await;
+    let loaded = load(&test, archive(&docker(&image, &["app:1"]), &[])).await.unwrap().remove(0);
+    let blobs = test.files("blobs");
+    let pulled = test.pull(&registry.reference("")).await.unwrap().image;
+    assert_eq!(same(&pulled.record), same(&loaded.record));
+    assert_eq!(registry.count(&image.layers[0].digest().to_string()), 0, "its layers are here");
+    assert_eq!(test.files("blobs"), blobs, "the registry's manifest is not kept");
+    test.store.remove(&registry.reference(""), false, &|_| None).unwrap();
+    drop(registry);
+    let taker = Taker::start();
+    test.store.tag(&loaded, &taker.reference("app:1").parse().unwrap()).unwrap();
+    push(&test, &taker.reference("app:1")).await.unwrap();
+    assert!(taker.has("app", &image.layers[0].tar));
 }
 
 #[tokio::test]

@@ -162,7 +162,8 @@ async fn an_image_by_its_id_has_no_name() {
 async fn a_blob_that_is_not_here_is_fetched_again() {
     let tar = Layer::of(&[("a", &noise(1, 200_000))], Packing::Gzip).tar;
     let first = TestImage::new(vec![Layer::of_tar(tar.clone(), Packing::Gzip)]);
-    let second = TestImage::new(vec![Layer::of_tar(tar, Packing::Zstd)]);
+    let second =
+        TestImage::new(vec![Layer::of_tar(tar, Packing::Zstd), Layer::of(&[("b", b"b")], Packing::Gzip)]);
     let registry = Registry::with(&first);
     registry.add("second", &second);
     let test = TestStore::open().await;
