@@ -109,10 +109,12 @@ impl TokenService {
     ) -> Result<Token, RegistryError> {
         match credentials {
             Credentials::Basic { username, password } => {
-                let posted = self.fetch(http, object, true, self.by_password(username, password)).await?;
-                // There is a wealth of ways in which services say that they want a GET: 400, 401, 403, 404, 405.
-                if let Ok(token) = posted {
-                    return Ok(token);
+                // There is a wealth of ways in which services say that they want a GET: 400, 401, 403, 404, 405, 500, or a
+                // page in the place of a token.
+                match self.fetch(http, object, true, self.by_password(username, password)).await {
+                    Ok(Ok(token)) => return Ok(token),
+                    Err(error) if !error.is_passing() => return Err(error),
+                    Ok(Err(_)) | Err(_) => {}
                 }
                 let mut request = self.by_get(Some((username, password)));
                 if let TokenRequest::Get(url, _) = &mut request {
@@ -172,7 +174,7 @@ impl TokenService {
         TokenRequest::Post(self.realm.clone(), form.query().unwrap_or_default().to_owned())
     }
 
-    /// The token that `request` gets, or the status that a POST gets instead of one.
+    /// The token that `request` gets, or the status that comes instead of one: of a POST any, of a GET that of success.
     async fn fetch(
         &self,
         http: &HttpClient,
@@ -204,11 +206,10 @@ impl TokenService {
         let full = |token: &Option<String>| token.as_ref().filter(|token| !token.is_empty()).cloned();
         let bearer =
             full(&answer.token).or(full(&answer.access_token)).and_then(|token| auth::bearer(&token));
-        let bearer = bearer.ok_or_else(|| {
-            let text = "the token service answers without a token";
-            RegistryError::lasting(object, ErrorKind::Unauthenticated, text)
-        })?;
-        Ok(Ok(Token { bearer, refresh: full(&answer.refresh_token) }))
+        Ok(match bearer {
+            Some(bearer) => Ok(Token { bearer, refresh: full(&answer.refresh_token) }),
+            None => Err(status.as_u16()),
+        })
     }
 
     async fn insist(
@@ -225,7 +226,10 @@ impl TokenService {
 
 fn or_refused(object: &str, fetched: Result<Token, u16>) -> Result<Token, RegistryError> {
     fetched.map_err(|status| {
-        let text = format!("the token service refuses these credentials (status {status}); log in again");
+        let text = match status {
+            200 => "the token service answers without a token".to_owned(),
+            _ => format!("the token service refuses these credentials (status {status}); log in again"),
+        };
         RegistryError::lasting(object, ErrorKind::Unauthenticated, text)
     })
 }
