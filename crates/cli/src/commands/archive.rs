@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
 
 use super::{Context, layout};
 use crate::failure::Failure;
@@ -18,8 +19,11 @@ const CHUNKS: usize = 4;
 /// An archive that is being read.
 pub struct Sending {
     what: PathBuf,
-    finished: oneshot::Receiver<std::io::Result<()>>,
+    failed: oneshot::Receiver<Stuck>,
 }
+
+/// Why no more can be read, with the open end of the queue: were it closed, the part would look like the whole.
+struct Stuck(std::io::Error, mpsc::Sender<Bytes>);
 
 /// What is sent.
 enum Source {
@@ -62,12 +66,14 @@ pub fn open(
 
 fn start(what: PathBuf, source: Source) -> (Sending, ReceiverStream<Bytes>) {
     let (chunks, queue) = mpsc::channel(CHUNKS);
-    let (finish, finished) = oneshot::channel();
+    let (fail, failed) = oneshot::channel();
     std::thread::spawn(move || {
-        // Nobody asks when the daemon refused before the end.
-        let _ = finish.send(send(source, &chunks));
+        if let Err(source) = send(source, &chunks) {
+            // Nobody asks when the daemon refused before the end.
+            let _ = fail.send(Stuck(source, chunks));
+        }
     });
-    (Sending { what, finished }, ReceiverStream::new(queue))
+    (Sending { what, failed }, ReceiverStream::new(queue))
 }
 
 fn unreadable(what: &Path, source: std::io::Error) -> Failure {
@@ -75,13 +81,13 @@ fn unreadable(what: &Path, source: std::io::Error) -> Failure {
 }
 
 impl Sending {
-    /// To be asked when the daemon has answered: what could not be read ends the archive too early, of which the daemon
-    /// complains in turn, and the cause is what is told. The thread tells before it lets go of its end of the queue, so
-    /// that nothing has to be waited for.
-    pub fn checked(mut self) -> Result<(), Failure> {
-        match self.finished.try_recv() {
-            Ok(Err(source)) => Err(unreadable(&self.what, source)),
-            _ => Ok(()),
+    /// The answer of a call that takes the archive. When not all of it can be read, the call is given up, so that the
+    /// daemon takes the part for nothing.
+    pub async fn answer<T>(self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            Ok(Stuck(source, _open)) = self.failed => Err(unreadable(&self.what, source)),
+            answer = call => Ok(answer?),
         }
     }
 }

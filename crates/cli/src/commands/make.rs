@@ -50,9 +50,8 @@ pub async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
     let (sending, chunks) = archive::open(path.as_deref(), "name an archive, or redirect one", context)?;
     let first = tokio_stream::once(ImportImageRequest { part: Some(Part::Options(options)) });
     let rest = chunks.map(|chunk| ImportImageRequest { part: Some(Part::Chunk(chunk)) });
-    let imported = client.import_image(first.chain(rest)).await;
-    sending.checked()?;
-    context.streams.stdout.line(imported?.into_inner().id)?;
+    let imported = sending.answer(client.import_image(first.chain(rest))).await?;
+    context.streams.stdout.line(imported.into_inner().id)?;
     Ok(0)
 }
 

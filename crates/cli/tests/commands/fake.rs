@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::StreamExt as _;
 use ross_api::v1::container_service_server::{ContainerService, ContainerServiceServer};
 use ross_api::v1::image_service_server::{ImageService, ImageServiceServer};
+use ross_api::v1::ross_server::{Ross, RossServer};
 use ross_api::v1::*;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
@@ -63,7 +64,8 @@ impl Fake {
         let listener = UnixListener::bind(socket).unwrap();
         let server = Server::builder()
             .add_service(ContainerServiceServer::new(fake.clone()))
-            .add_service(ImageServiceServer::new(fake.clone()));
+            .add_service(ImageServiceServer::new(fake.clone()))
+            .add_service(RossServer::new(fake.clone()));
         tokio::spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
         fake
     }
@@ -404,6 +406,7 @@ service! {
             while let Some(LoadImagesRequest { chunk }) = chunks.message().await? {
                 length += chunk.len();
             }
+            self.called("end of the archive");
             if length == 0 {
                 return Err(Status::invalid_argument("the archive is empty"));
             }
@@ -465,5 +468,29 @@ service! {
         search_images: SearchImagesRequest => SearchImagesResponse,
         verify_images: VerifyImagesRequest => Self::VerifyImagesStream,
         import_image: Streaming<ImportImageRequest> => ImportImageResponse,
+    }
+}
+
+service! {
+    Ross {
+        type EventsStream = Answers<Event>;
+
+        /// Of two volumes one cannot go.
+        async fn prune(&self, request: Request<PruneRequest>) -> Result<Response<PruneResponse>, Status> {
+            self.called("prune");
+            let mut answer = PruneResponse { removed_containers: vec!["cafe".to_owned()], ..PruneResponse::default() };
+            if request.get_ref().volumes {
+                answer.removed_volumes.push("one".to_owned());
+                answer.failures.push("remove /volumes/two: it is stuck".to_owned());
+            }
+            Ok(Response::new(answer))
+        }
+    }
+    unexpected {
+        health: HealthRequest => HealthResponse,
+        version: VersionRequest => VersionResponse,
+        info: InfoRequest => InfoResponse,
+        events: EventsRequest => Self::EventsStream,
+        disk_usage: DiskUsageRequest => DiskUsageResponse,
     }
 }
