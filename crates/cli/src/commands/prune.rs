@@ -78,7 +78,10 @@ async fn ask_and_prune(
     } else {
         context.streams.stdout.write(describe(&pruned))?;
     }
-    Ok(0)
+    for failure in &pruned.failures {
+        context.streams.stderr.say(failure);
+    }
+    Ok(u8::from(!pruned.failures.is_empty()))
 }
 
 /// Filters with their times made exact: `until` is meant where it is typed.

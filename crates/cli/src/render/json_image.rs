@@ -127,6 +127,7 @@ pub fn pruned(pruned: &PruneResponse) -> Value {
         "untagged_images": pruned.untagged_images,
         "removed_volumes": pruned.removed_volumes,
         "reclaimed_bytes": pruned.reclaimed_bytes,
+        "failures": pruned.failures,
     })
 }
 

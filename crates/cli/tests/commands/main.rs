@@ -283,6 +283,16 @@ async fn an_export_is_whole_or_not_there() {
     assert!(nowhere.code == Some(1) && nowhere.stderr.contains("/no/such/folder/file"), "{nowhere:?}");
 }
 
+#[tokio::test]
+async fn a_prune_tells_what_it_could_not_remove() {
+    let played = play(Script::default(), "container prune -f", "").await;
+    assert_eq!((played.code, played.stderr.as_str()), (Some(0), ""), "{played:?}");
+    let played = play(Script::default(), "system prune -f --volumes", "").await;
+    assert_eq!(played.code, Some(1), "{played:?}");
+    assert!(played.stdout.contains("Deleted Volumes:\none\n"), "what went is told: {played:?}");
+    assert_eq!(played.stderr, "ross: remove /volumes/two: it is stuck\n");
+}
+
 /// What cannot be is refused before the daemon is asked.
 #[tokio::test]
 async fn what_is_made_is_checked_here() {

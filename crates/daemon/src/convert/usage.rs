@@ -2,7 +2,7 @@
 
 use ross_api::v1::disk_usage_response::{Container, Image, Kind, Volume};
 use ross_api::v1::{DiskUsageResponse, PruneResponse};
-use ross_engine::model::{ContainerSummary, DiskUsage, MountKind, Timestamp};
+use ross_engine::model::{ContainerSummary, DiskUsage, MountKind, PrunedImages, Timestamp};
 use ross_image::Removed;
 
 use super::time;
@@ -101,8 +101,9 @@ fn one_container(container: &ContainerSummary) -> Container {
 }
 
 /// Adds what a prune of images came to.
-pub fn pruned_images(answer: &mut PruneResponse, pruned: ross_image::Pruned) {
+pub fn pruned_images(answer: &mut PruneResponse, pruned: PrunedImages) {
     answer.reclaimed_bytes += pruned.bytes;
+    answer.failures.extend(pruned.failed);
     for step in pruned.removed {
         match step {
             Removed::Untagged(name) => answer.untagged_images.push(name),

@@ -153,12 +153,14 @@ impl Ross for Daemon {
             let pruned = self.engine.prune_containers(filters.clone()).await.map_err(failed)?;
             answer.removed_containers = pruned.removed.iter().map(ToString::to_string).collect();
             answer.reclaimed_bytes += pruned.bytes;
+            answer.failures.extend(pruned.failed);
         }
         if request.volumes {
             let pruned =
                 self.engine.prune_volumes(request.all_volumes, filters.clone()).await.map_err(failed)?;
             answer.removed_volumes = pruned.removed;
             answer.reclaimed_bytes += pruned.bytes;
+            answer.failures.extend(pruned.failed);
         }
         if request.images {
             let pruned = self.engine.prune_images(request.all_images, filters).await.map_err(failed)?;

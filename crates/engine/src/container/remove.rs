@@ -104,8 +104,9 @@ impl Actor {
         let removed = blocking(move || {
             let dirs = remove_dirs(&context, &id, &layers);
             // One that another container mounts, too, is that container's now.
-            let remove =
-                |name: &String| volumes::remove_unused(name, &context.paths, &context.db, &context.volumes);
+            let remove = |name: &String| {
+                volumes::remove_unused(name, &context.paths, &context.db, &context.volumes).map(drop)
+            };
             let volumes = anonymous.iter().map(remove);
             // Each is tried, whatever the ones before it came to.
             let removed = volumes.fold(dirs, Result::and);

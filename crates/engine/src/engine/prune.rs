@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use ross_image::snapshot::measure_directory;
-use ross_image::{Image, Pruned, Removed};
+use ross_image::{Image, Removed};
 use ross_types::{Digest, ErrorKind};
 
 use super::Engine;
@@ -15,7 +15,7 @@ use crate::error::{EngineError, Result};
 use crate::list;
 use crate::model::{
     ContainerState, DiskUsage, EventKind, ListQuery, Mount, MountKind, PruneFilters, PrunedContainers,
-    PrunedVolumes, RemoveOptions, Timestamp, VolumeUse,
+    PrunedImages, PrunedVolumes, RemoveOptions, Timestamp, VolumeUse,
 };
 use crate::task::{blocking, detached};
 use crate::volumes;
@@ -24,15 +24,17 @@ impl Engine {
     /// Removes containers that do not run.
     ///
     /// # Errors
-    /// When nothing can be removed at all; a container that cannot be is told in the log, and the others go.
+    /// When nothing can be removed at all; a container that cannot be is told in the answer, and the others go.
     pub async fn prune_containers(&self, filters: PruneFilters) -> Result<PrunedContainers> {
         let context = self.context.clone();
         detached(async move {
             let mut pruned = PrunedContainers::default();
             for handle in context.registry.all() {
                 let view = handle.view();
-                let ended =
-                    matches!(view.run.state, ContainerState::Created | ContainerState::Exited | ContainerState::Dead);
+                let ended = matches!(
+                    view.run.state,
+                    ContainerState::Created | ContainerState::Exited | ContainerState::Dead
+                );
                 if !ended || !filters.accept(Some(view.created), &view.config.labels) {
                     continue;
                 }
@@ -47,9 +49,10 @@ impl Engine {
                         pruned.removed.push(view.id.clone());
                         pruned.bytes += bytes.unwrap_or(0);
                     }
-                    Err(error) => {
-                        tracing::info!(container = %view.id, error = error.sentence(), "a container is not pruned");
-                    }
+                    // It was started or removed meanwhile: then it is not one of those to go.
+                    Err(error)
+                        if matches!(error.kind(), ErrorKind::FailedPrecondition | ErrorKind::NotFound) => {}
+                    Err(error) => pruned.failed.push(error.sentence()),
                 }
             }
             Ok(pruned)
@@ -60,8 +63,8 @@ impl Engine {
     /// Removes images that no container uses: those without a tag, or with `all` every one.
     ///
     /// # Errors
-    /// When records cannot be read or written; what was removed before stays removed.
-    pub async fn prune_images(&self, all: bool, filters: PruneFilters) -> Result<Pruned> {
+    /// When records cannot be read; an image that cannot be removed is told in the answer, and the others go.
+    pub async fn prune_images(&self, all: bool, filters: PruneFilters) -> Result<PrunedImages> {
         let context = self.context.clone();
         blocking(move || {
             // What the filter says goes before what is usual.
@@ -84,7 +87,12 @@ impl Engine {
                 };
                 context.events.tell(EventKind::Image, action, &id, std::collections::BTreeMap::new());
             }
-            Ok(pruned)
+            let failed = pruned.failed.into_iter().map(|(id, error)| {
+                let kind = error.kind();
+                let text = format!("remove image {id}");
+                EngineError::new(kind, id.to_string(), text).caused_by(error).sentence()
+            });
+            Ok(PrunedImages { removed: pruned.removed, bytes: pruned.bytes, failed: failed.collect() })
         })
         .await
     }
@@ -110,13 +118,13 @@ impl Engine {
                 }
                 let bytes = volume_bytes(&context, &row.name).unwrap_or(0);
                 match volumes::remove_unused(&row.name, &context.paths, &context.db, &context.volumes) {
-                    Ok(()) => {
+                    Ok(true) => {
                         pruned.removed.push(row.name);
                         pruned.bytes += bytes;
                     }
-                    Err(error) => {
-                        tracing::warn!(volume = row.name, error = error.sentence(), "a volume is not pruned");
-                    }
+                    // It was taken into use meanwhile.
+                    Ok(false) => {}
+                    Err(error) => pruned.failed.push(error.sentence()),
                 }
             }
             Ok(pruned)

@@ -46,4 +46,6 @@ pub use signal::Signal;
 pub use state::{ContainerState, IllegalTransition, Run, WaitCondition};
 pub use stats::{BlockIoStats, ContainerStats, CpuStats, InterfaceStats, MemoryStats, PidsStats, Pressure};
 pub use time::Timestamp;
-pub use usage::{DiskUsage, PruneFilters, PrunedContainers, PrunedObjects, PrunedVolumes, VolumeUse};
+pub use usage::{
+    DiskUsage, PruneFilters, PrunedContainers, PrunedImages, PrunedObjects, PrunedVolumes, VolumeUse,
+};

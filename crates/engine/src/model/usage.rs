@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ross_image::DiskUse;
+use ross_image::{DiskUse, Removed};
 use ross_types::{ContainerId, Digest};
 
 use super::{ContainerSummary, Filter, Timestamp};
@@ -39,16 +39,21 @@ pub struct PrunedObjects<T> {
     pub removed: Vec<T>,
     /// Bytes.
     pub bytes: u64,
+    /// What should have gone and is still there, a sentence each.
+    pub failed: Vec<String>,
 }
 
 impl<T> Default for PrunedObjects<T> {
     fn default() -> Self {
-        Self { removed: Vec::new(), bytes: 0 }
+        Self { removed: Vec::new(), bytes: 0, failed: Vec::new() }
     }
 }
 
 /// Containers that were pruned.
 pub type PrunedContainers = PrunedObjects<ContainerId>;
+
+/// Names and images that were pruned.
+pub type PrunedImages = PrunedObjects<Removed>;
 
 /// Volumes that were pruned.
 pub type PrunedVolumes = PrunedObjects<String>;

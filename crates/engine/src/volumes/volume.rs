@@ -121,10 +121,13 @@ pub(crate) fn unmake(made: Made, paths: &Paths, db: &Db, in_use: &RwLock<()>) {
     }
 }
 
-/// Removes a volume that no container mounts, nor one that is being made.
-pub(crate) fn remove_unused(name: &str, paths: &Paths, db: &Db, in_use: &RwLock<()>) -> Result<()> {
+/// Removes a volume that no container mounts, nor one that is being made; says whether it went.
+pub(crate) fn remove_unused(name: &str, paths: &Paths, db: &Db, in_use: &RwLock<()>) -> Result<bool> {
     let _alone = in_use.write().unwrap_or_else(PoisonError::into_inner);
-    if is_used(name, db)? { Ok(()) } else { remove(name, paths, db) }
+    if is_used(name, db)? {
+        return Ok(false);
+    }
+    remove(name, paths, db).map(|()| true)
 }
 
 /// Removes a volume; none is no error.

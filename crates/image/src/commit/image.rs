@@ -13,6 +13,7 @@ use crate::manifest::{
     OCI_MANIFEST,
 };
 use crate::pull::{Order, Resolved, assemble};
+use crate::snapshot::check_depth;
 use crate::store::{Inner, Lease, Wants, blocking};
 
 /// An image to be made.
@@ -83,6 +84,8 @@ fn resolve(inner: &Inner, new: &NewImage) -> Result<Resolved, Error> {
         layers.push(Descriptor { media_type, digest: digest.clone(), size });
         diff_ids.push(layer.diff_id().clone());
     }
+    // No container could be made of it.
+    check_depth(layers.len())?;
     let raw_config = config::config(new, &diff_ids);
     let config = ImageConfig::parse(&raw_config)?;
     let manifest = Manifest {

@@ -13,5 +13,6 @@ mod usage;
 
 pub use error::SnapshotError;
 pub use pack::MergedRoot;
+pub(crate) use store::check_depth;
 pub use store::{Change, ChangeKind, MountOptions, Snapshot, Snapshots, Usage};
 pub use usage::measure_directory;

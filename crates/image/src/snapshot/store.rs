@@ -15,6 +15,11 @@ use crate::layer::{LayerError, LayerKey, LayerStore, remove};
 /// Overlay stacks 500 lower directories at most (`OVL_MAX_STACK`); the upper one may be among them.
 const STACK_MAX: usize = 499;
 
+/// Whether a container can be made of so many layers.
+pub(crate) fn check_depth(layers: usize) -> Result<(), SnapshotError> {
+    if layers > STACK_MAX { Err(SnapshotError::TooManyLayers(layers)) } else { Ok(()) }
+}
+
 pub(super) const UPPER: &str = "upper";
 const WORK: &str = "work";
 /// An empty directory, to stand where overlay wants one more layer than there is.
@@ -85,9 +90,7 @@ impl Snapshots {
     /// The root directory gets the attributes that the highest layer which describes it gives it: what a container
     /// sees of its root is `upper/` itself.
     pub fn prepare(&self, dir: &Path, layers: &[LayerKey]) -> Result<Snapshot, SnapshotError> {
-        if layers.len() > STACK_MAX {
-            return Err(SnapshotError::TooManyLayers(layers.len()));
-        }
+        check_depth(layers.len())?;
         let described = self.described(layers)?;
         let snapshot = self.open(dir, layers);
         let made = snapshot.make(described.as_deref());

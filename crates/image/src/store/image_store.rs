@@ -185,7 +185,7 @@ impl ImageStore {
     /// `in_use` is as for [`remove`](Self::remove).
     ///
     /// # Errors
-    /// When the records cannot be read or written; what was removed before stays removed.
+    /// When the records cannot be read. An image that cannot be removed is told in the answer, and the others go.
     pub fn prune(
         &self,
         wanted: &dyn Fn(&Image) -> bool,

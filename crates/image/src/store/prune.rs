@@ -16,12 +16,14 @@ use crate::error::Error;
 use crate::image::{Image, ImageUse, Removed};
 
 /// What a prune came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Pruned {
     /// What went, in order.
     pub removed: Vec<Removed>,
     /// Bytes of blobs and of the content of layers that were given back.
     pub bytes: u64,
+    /// Images that should have gone and are still here, and why.
+    pub failed: Vec<(Digest, Error)>,
 }
 
 pub(super) fn prune(
@@ -32,7 +34,9 @@ pub(super) fn prune(
     let mut pruned = Pruned::default();
     let candidates = inner.config.records.images()?;
     for id in candidates.into_iter().map(|record| record.id) {
-        one(inner, &id, wanted, in_use, &mut pruned)?;
+        if let Err(error) = one(inner, &id, wanted, in_use, &mut pruned) {
+            pruned.failed.push((id, error));
+        }
     }
     Ok(pruned)
 }

@@ -106,6 +106,22 @@ async fn what_fails_leaves_nothing() {
     assert_eq!(test.files("ingest"), Vec::<String>::new(), "nothing is kept for another attempt");
 }
 
+/// Overlay has an end, and what nobody could run is not made.
+#[tokio::test]
+async fn a_layer_too_many() {
+    let image = TestImage::new((0..499).map(|_| Layer::of(&[("a", b"a")], Packing::Plain)).collect());
+    let registry = Registry::with(&image);
+    let test = TestStore::open().await;
+    let base = test.pull(&registry.reference("")).await.unwrap().image;
+    let blobs = test.files("blobs");
+    let layer = test.store.stage_archive(std::io::Cursor::new(tar_of(&[("b", b"b")]))).await.unwrap();
+    let error =
+        test.store.commit(new_image(Some(base.clone()), Some(layer), Some("deep:1"))).await.unwrap_err();
+    assert!(text_of(&error).contains("500 layers"), "{}", text_of(&error));
+    assert_eq!((test.files("blobs"), test.files("ingest")), (blobs, Vec::new()));
+    test.store.commit(new_image(Some(base), None, Some("deep:1"))).await.unwrap();
+}
+
 /// Whoever stops waiting leaves a whole image or none.
 #[tokio::test]
 async fn an_abandoned_commit() {
@@ -152,7 +168,8 @@ async fn pruning() {
 
     let dangling = |image: &Image| image.record.references.is_empty();
     let used = |_: &Digest| Some(ImageUse { container: "web".into(), running: false });
-    assert_eq!(test.store.prune(&dangling, &used).unwrap(), ross_image::Pruned::default());
+    let pruned = test.store.prune(&dangling, &used).unwrap();
+    assert!(pruned.removed.is_empty() && pruned.bytes == 0 && pruned.failed.is_empty(), "{pruned:?}");
     let held = test.store.hold(&old.record.id).unwrap();
     assert_eq!(test.store.prune(&dangling, &nobody).unwrap().removed, [], "a container is being made of it");
     drop(held);
@@ -161,8 +178,18 @@ async fn pruning() {
     assert_eq!(pruned.removed, [Removed::Deleted(old.record.id.clone())]);
     assert!(pruned.bytes > 600_000, "{} bytes", pruned.bytes);
     assert_eq!(test.read(&child, 0, "f"), second, "what is shared stays");
+    // One that cannot go is told, and keeps nobody else here.
+    *test.records.stuck.lock().unwrap() = Some(new.record.id.clone());
     let pruned = test.store.prune(&all, &nobody).unwrap();
-    assert_eq!(pruned.removed.len(), 4, "{:?}", pruned.removed);
+    let (id, error) = &pruned.failed[0];
+    assert_eq!((pruned.failed.len(), id), (1, &new.record.id), "{pruned:?}");
+    assert!(error.to_string().contains("remove an image"), "{error}");
+    let child = Removed::Deleted(child.record.id.clone());
+    assert_eq!(pruned.removed, [Removed::Untagged("child:1".into()), child]);
+    assert_eq!(test.read(&new, 0, "f"), second);
+    *test.records.stuck.lock().unwrap() = None;
+    let pruned = test.store.prune(&all, &nobody).unwrap();
+    assert_eq!(pruned.removed.len(), 2, "{:?}", pruned.removed);
     assert!(pruned.bytes > 400_000, "{} bytes", pruned.bytes);
     test.assert_untouched();
     assert!(test.records.images().unwrap().is_empty());

@@ -9,6 +9,8 @@ use ross_types::{Digest, ErrorKind, ImageRef};
 #[derive(Debug, Default)]
 pub struct MemoryRecords {
     images: Mutex<Vec<ImageRecord>>,
+    /// An image whose record cannot be removed.
+    pub stuck: Mutex<Option<Digest>>,
 }
 
 impl ImageRecords for MemoryRecords {
@@ -42,6 +44,9 @@ impl ImageRecords for MemoryRecords {
     }
 
     fn remove_image(&self, id: &Digest) -> Result<(), RecordsError> {
+        if self.stuck.lock().unwrap().as_ref() == Some(id) {
+            return Err(RecordsError::new("remove an image", ErrorKind::ResourceExhausted, "it is stuck"));
+        }
         self.images.lock().unwrap().retain(|image| image.id != *id);
         Ok(())
     }
@@ -64,14 +69,20 @@ impl FileRecords {
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap(),
             Err(_) => Vec::new(),
         };
-        Self { path: path.to_owned(), memory: MemoryRecords { images: Mutex::new(images) } }
+        Self {
+            path: path.to_owned(),
+            memory: MemoryRecords { images: Mutex::new(images), ..MemoryRecords::default() },
+        }
     }
 
     fn save(&self) -> Result<(), RecordsError> {
         let staged = self.path.with_extension("new");
         let json = serde_json::to_vec(&*self.memory.images.lock().unwrap()).unwrap();
+        let synced = |path: &Path| std::fs::File::open(path).and_then(|file| file.sync_all());
         std::fs::write(&staged, json)
+            .and_then(|()| synced(&staged))
             .and_then(|()| std::fs::rename(&staged, &self.path))
+            .and_then(|()| synced(self.path.parent().expect("it is in a folder")))
             .map_err(|error| RecordsError::new("save", ErrorKind::Internal, error))
     }
 }

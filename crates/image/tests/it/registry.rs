@@ -119,18 +119,23 @@ pub struct Registry {
 
 impl Registry {
     pub fn start() -> Self {
-        Self::start_with(|stream| Box::new(stream))
+        Self::start_at("127.0.0.1:0")
+    }
+
+    /// At an address that stays what it is over a restart.
+    pub fn start_at(address: &str) -> Self {
+        Self::start_with(address, |stream| Box::new(stream))
     }
 
     pub fn start_tls(config: Arc<ServerConfig>) -> Self {
-        Self::start_with(move |stream| {
+        Self::start_with("127.0.0.1:0", move |stream| {
             let connection = ServerConnection::new(config.clone()).unwrap();
             Box::new(StreamOwned::new(connection, stream))
         })
     }
 
-    fn start_with(wire: impl Fn(TcpStream) -> Box<dyn Wire> + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    fn start_with(address: &str, wire: impl Fn(TcpStream) -> Box<dyn Wire> + Send + 'static) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let state = Arc::new(State::default());
         let serving = state.clone();

@@ -31,13 +31,19 @@ const POINTS_MAX: usize = 300;
 
 /// A store that outlives its process, and what operations on it need.
 #[derive(Clone)]
-struct Place {
+pub struct Place {
     dir: PathBuf,
     /// `registry/repository`
     repository: String,
 }
 
 impl Place {
+    /// Puts into its empty folder what operations find there.
+    pub fn furnish(&self, fixture: &Fixture) {
+        fs::create_dir(self.root()).unwrap();
+        fs::write(self.dir.join("archive.tar"), &fixture.archive).unwrap();
+    }
+
     fn root(&self) -> PathBuf {
         self.dir.join("root")
     }
@@ -84,11 +90,11 @@ async fn verify(store: &ImageStore, repair: bool) -> (Verified, Vec<String>) {
 }
 
 /// What is done, by name.
-const OPERATIONS: [&str; 11] =
+pub const OPERATIONS: [&str; 11] =
     ["pull", "broken-pull", "load", "tag", "untag", "remove", "repair", "open", "replace", "commit", "prune"];
 
 /// What is there before.
-async fn prepare(operation: &str, place: &Place) {
+pub async fn prepare(operation: &str, place: &Place) {
     let store = place.open().await.unwrap();
     if matches!(operation, "tag" | "untag" | "remove" | "repair" | "open" | "replace" | "commit" | "prune") {
         place.pull(&store, "latest").await.unwrap();
@@ -140,7 +146,7 @@ async fn operate(operation: &str, place: &Place, store: &ImageStore) -> Result<(
             let base = store.resolve(&place.reference("latest"))?;
             store.commit(committed(base, layer)).await.map(drop)
         }
-        "prune" => store.prune(&|_| true, &|_| None).map(drop),
+        "prune" => store.prune(&|_| true, &|_| None)?.failed.pop().map_or(Ok(()), |(_, error)| Err(error)),
         other => panic!("{other}"),
     }
 }
@@ -167,6 +173,27 @@ fn gone(removed: Result<Vec<Removed>, Error>) -> Result<(), Error> {
     }
 }
 
+/// The operation with a fault in it: what it came to, and the points it passed.
+pub async fn faulty(
+    operation: &str,
+    place: &Place,
+    at: usize,
+    action: Action,
+) -> (Result<(), Error>, Vec<String>) {
+    let opened_before = if operation == "open" { None } else { Some(place.open().await.unwrap()) };
+    arm(at, action);
+    let result = match opened_before {
+        Some(store) => {
+            let result = operate(operation, place, &store).await;
+            store.idle().await;
+            result
+        }
+        None => place.open().await.map(drop),
+    };
+    let passed = disarm().iter().map(|(step, moment)| format!("{step:?} {moment:?}")).collect();
+    (result, passed)
+}
+
 /// One operation with a fault in it, told by the environment.
 #[tokio::test]
 async fn child() {
@@ -181,18 +208,7 @@ async fn child() {
         "read-only" => Action::FailFromHere(EROFS),
         _ => Action::Pass,
     };
-    let operation = text("operation");
-    let opened_before = if operation == "open" { None } else { Some(place.open().await.unwrap()) };
-    arm(at, action);
-    let result = match opened_before {
-        Some(store) => {
-            let result = operate(&operation, &place, &store).await;
-            store.idle().await;
-            result
-        }
-        None => place.open().await.map(drop),
-    };
-    let passed: Vec<String> = disarm().iter().map(|(step, moment)| format!("{step:?} {moment:?}")).collect();
+    let (result, passed) = faulty(&text("operation"), &place, at, action).await;
     let result = match result {
         Ok(()) => json!({"passed": passed}),
         Err(error) => json!({
@@ -264,12 +280,24 @@ fn assert_no_leak(place: &Place, context: &str) {
 }
 
 /// An image with a layer that stands by itself and one that depends on it, and what is served and loaded of it.
-struct Fixture {
+pub struct Fixture {
     registry: Registry,
     archive: Vec<u8>,
 }
 
+impl Fixture {
+    /// A place in this folder.
+    pub fn place(&self, dir: &Path) -> Place {
+        Place { dir: dir.to_owned(), repository: self.registry.reference("") }
+    }
+}
+
 fn fixture() -> Fixture {
+    fixture_at("127.0.0.1:0")
+}
+
+/// The same with the registry at this address.
+pub fn fixture_at(address: &str) -> Fixture {
     let layers = || {
         vec![
             Layer::of(&[("etc/passwd", b"root"), ("usr/data", &noise(3, 100_000))], Packing::Gzip),
@@ -280,7 +308,8 @@ fn fixture() -> Fixture {
         ]
     };
     let image = TestImage::new(layers());
-    let registry = Registry::with(&image);
+    let registry = Registry::start_at(address);
+    registry.add("latest", &image);
     let mut other = layers();
     other.push(Layer::of(&[("own", b"x")], Packing::Plain));
     registry.add("other", &TestImage::new(other));
@@ -328,9 +357,8 @@ fn archive_of(image: &TestImage) -> Vec<u8> {
 fn new_place(fixture: &Fixture) -> (tempfile::TempDir, Place) {
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-    fs::create_dir(dir.path().join("root")).unwrap();
-    fs::write(dir.path().join("archive.tar"), &fixture.archive).unwrap();
-    let place = Place { dir: dir.path().to_owned(), repository: fixture.registry.reference("") };
+    let place = fixture.place(dir.path());
+    place.furnish(fixture);
     (dir, place)
 }
 
@@ -357,22 +385,27 @@ async fn sweep(operation: &str, fault: &str) -> BTreeSet<String> {
                 );
             }
         }
-        if operation != "repair" {
-            check(&place, &context).await;
-        }
-        let store = place.open().await.unwrap();
-        let again = operate(operation, &place, &store).await;
-        again
-            .unwrap_or_else(|error| panic!("{context}: not done again: {}", crate::fixture::text_of(&error)));
-        store.idle().await;
-        drop(store);
-        check(&place, &format!("{context}, then done again")).await;
-        check_result(operation, &place).await;
+        check_and_do_again(operation, &place, &context).await;
         if over {
             return all;
         }
     }
     panic!("{operation} has more than {POINTS_MAX} points");
+}
+
+/// After a fault in the operation: the store is whole, and the operation succeeds.
+pub async fn check_and_do_again(operation: &str, place: &Place, context: &str) {
+    // What is damaged before a repair may be so after half of one.
+    if operation != "repair" {
+        check(place, context).await;
+    }
+    let store = place.open().await.unwrap();
+    let again = operate(operation, place, &store).await;
+    again.unwrap_or_else(|error| panic!("{context}: not done again: {}", crate::fixture::text_of(&error)));
+    store.idle().await;
+    drop(store);
+    check(place, &format!("{context}, then done again")).await;
+    check_result(operation, place).await;
 }
 
 /// The error says what the kernel said, and has its kind.
