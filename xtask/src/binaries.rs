@@ -4,9 +4,10 @@
 //! no dynamic linker and no relocations on the way to exec, and nothing a container's files could be loaded into.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::workspace;
 
@@ -59,6 +60,38 @@ pub fn cargo_command() -> Command {
         }
     }
     command
+}
+
+/// A program of tests that cargo has built.
+#[derive(Debug)]
+pub struct TestProgram {
+    /// Cargo's id of the package, which has its folder in it.
+    pub package: String,
+    /// The name of the test target.
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// Builds the tests of these packages. Source: cargo's JSON messages, compiler-artifact.
+pub fn test_programs(packages: &[&str]) -> Result<Vec<TestProgram>> {
+    let mut build = cargo_command();
+    build.arg("test").args(packages);
+    build.args(["--locked", "--no-run", "--message-format=json-render-diagnostics"]);
+    let output = build.stderr(Stdio::inherit()).output().context("run cargo test --no-run")?;
+    if !output.status.success() {
+        bail!("cargo test --no-run failed");
+    }
+    let mut programs = Vec::new();
+    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let message: Value = serde_json::from_slice(line).context("a message of cargo")?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        if let (Some(package), Some(name), Some(path)) =
+            (text(&message["package_id"]), text(&message["target"]["name"]), text(&message["executable"]))
+        {
+            programs.push(TestProgram { package, name, path: path.into() });
+        }
+    }
+    Ok(programs)
 }
 
 /// Runs cargo in the workspace, with these rustflags for the target (not for build scripts).

@@ -29,12 +29,14 @@ usage: cargo xtask COMMAND
   test [host|vm] [FILTER]...
                       unit, integration and end-to-end tests, on this host and in the test machine
   build               release binaries into target/release; ross-shim and ross-runtime static
-  bench [runtime|run|pull|memory]... [--vm] [--tmpfs] [--samples N] [--write]
+  bench [runtime|run|pull|memory|images]... [--vm] [--tmpfs] [--samples N] [--scale N] [--write]
                       ross against its peers from Debian, in one run
   conformance [--vm] [--seat N] [--runtime PATH]... [--write] [FILTER]...
                       the OCI runtime specification, case by case, on ross-runtime, crun and runc
   faults images [--cuts N] [--lanes N] [--peers] [--vm] [--seat N] [--write]
                       power cuts during and after a pull: what is on disk afterwards, and whether a pull mends it
+  faults machine [--stride N] [--seat N]
+                      the test machine killed at each durable step of pull, load, commit, tag, remove, prune
   trace [--vm] [--samples N] [--write]
                       where the time of one `ross-runtime run` goes, phase by phase
   vm [--keep-disk] [--seat N] -- COMMAND...

@@ -3,10 +3,9 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 
 use crate::vm::Guard;
 use crate::{binaries, debian, host, isolate};
@@ -76,22 +75,15 @@ fn cargo_tests(skipped: &Path) -> Result<bool> {
     Ok(test.status().context("run cargo test")?.success())
 }
 
-/// The programs of [`CONTROLLER_TESTS`] with their options. Source: cargo's JSON messages, compiler-artifact.
+/// The programs of [`CONTROLLER_TESTS`] with their options.
 fn controller_tests() -> Result<Vec<String>> {
-    let mut build = binaries::cargo_command();
-    build.args(["test", "--workspace", "--locked", "--no-run", "--message-format=json-render-diagnostics"]);
-    let output = build.stderr(Stdio::inherit()).output().context("run cargo test --no-run")?;
-    if !output.status.success() {
-        bail!("cargo test --no-run failed");
-    }
-    let mut programs = Vec::new();
-    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let message: Value = serde_json::from_slice(line).context("a message of cargo")?;
-        let ours = message["package_id"].as_str().is_some_and(|package| package.contains("/crates/runtime#"));
-        let Some(program) = message["executable"].as_str().filter(|_| ours) else { continue };
-        let found = CONTROLLER_TESTS.iter().find(|(name, _)| message["target"]["name"] == *name);
-        programs.extend(found.map(|(_, options)| format!("{program} {options}")));
-    }
+    let built = binaries::test_programs(&["--workspace"])?;
+    let ours = built.iter().filter(|program| program.package.contains("/crates/runtime#"));
+    let chosen = ours.filter_map(|program| {
+        let (_, options) = CONTROLLER_TESTS.iter().find(|(name, _)| program.name == *name)?;
+        Some(format!("{} {options}", program.path.display()))
+    });
+    let programs: Vec<String> = chosen.collect();
     if programs.len() != CONTROLLER_TESTS.len() {
         bail!("cargo names {programs:?} for {CONTROLLER_TESTS:?}");
     }

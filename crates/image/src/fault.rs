@@ -1,4 +1,4 @@
-//! Failure points: with the feature `faults`, a test chooses one at which the process dies or a call fails.
+//! Failure points: with the feature `faults`, a test chooses one at which the process dies or hangs, or a call fails.
 //!
 //! Without the feature [`reach`] is empty and nothing of this is left in the program.
 
@@ -29,7 +29,7 @@ pub use armed::{Action, arm, disarm};
 
 #[cfg(feature = "faults")]
 mod armed {
-    use std::io;
+    use std::io::{self, Write as _};
     use std::sync::{Mutex, PoisonError};
 
     use super::{Errno, Moment, Step};
@@ -41,11 +41,16 @@ mod armed {
         Pass,
         /// SIGKILL for this process.
         Die,
+        /// [`HANGS`] on standard output, and no return: whoever reads it cuts the power.
+        Hang,
         /// The call fails with this errno, once: a disk that is full until something goes.
         FailOnce(i32),
         /// This call and all later ones fail with this errno: a file system that went read-only.
         FailFromHere(i32),
     }
+
+    /// What a process says that hangs at its point.
+    pub const HANGS: &str = "== hangs at its failure point";
 
     #[derive(Debug)]
     struct Plan {
@@ -75,6 +80,7 @@ mod armed {
         let number = plan.passed.len();
         match plan.action {
             Action::Die if number == plan.at => die(),
+            Action::Hang if number == plan.at => hang(),
             Action::FailOnce(errno) if number == plan.at => Err(errno_of(errno)),
             Action::FailFromHere(errno) if number >= plan.at => Err(errno_of(errno)),
             _ => Ok(()),
@@ -83,6 +89,16 @@ mod armed {
 
     fn errno_of(raw: i32) -> Errno {
         Errno::from_io_error(&io::Error::from_raw_os_error(raw)).unwrap_or(Errno::IO)
+    }
+
+    /// Everybody else who comes to a point waits, too: the plan is locked.
+    fn hang() -> ! {
+        let mut stdout = io::stdout().lock();
+        // Who cannot be told does not cut, and the test ends by its deadline.
+        let _ = writeln!(stdout, "{HANGS}").and_then(|()| stdout.flush());
+        loop {
+            std::thread::park();
+        }
     }
 
     /// As abrupt as a crash: nothing is dropped, flushed or said.

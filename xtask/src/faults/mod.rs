@@ -9,6 +9,7 @@
 
 mod cut;
 mod disk;
+mod machine;
 mod report;
 mod tree;
 
@@ -55,7 +56,7 @@ impl Options {
             Self { cuts: 200, lanes: 16, peers: false, in_vm: false, seat: 0, write: false, bin: None };
         let mut args = args.iter();
         if args.next().map(String::as_str) != Some("images") {
-            bail!("faults: of what? usage: cargo xtask faults images [--cuts N] [--peers]");
+            bail!("faults: of what? usage: cargo xtask faults images|machine [OPTION]...");
         }
         while let Some(arg) = args.next() {
             let mut number = || -> Result<usize> {
@@ -78,6 +79,11 @@ impl Options {
 }
 
 pub fn main(args: &[String]) -> Result<ExitCode> {
+    if let [subject, rest @ ..] = args
+        && subject == "machine"
+    {
+        return machine::main(rest);
+    }
     let options = Options::parse(args)?;
     host::require(&[host::MKFS, host::LOSETUP, host::REGISTRY, host::IP])?;
     if options.in_vm {

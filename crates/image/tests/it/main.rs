@@ -12,6 +12,7 @@ mod login;
 mod making;
 mod mirrors;
 mod peer;
+mod power;
 mod proxy;
 mod push;
 mod push_faults;
