@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ross_types::Digest;
+use ross_image::{ImageRecord, ImageRecords as _};
+use ross_types::{Digest, ImageRef};
 
 use crate::container::View;
 use crate::context::Context;
@@ -34,7 +35,25 @@ pub(crate) fn list(context: &Context, query: &ListQuery) -> Result<Vec<Container
         (all || runs) && matches(view, &query.filters, &named)
     };
     let limit = if query.limit == 0 { usize::MAX } else { query.limit as usize };
-    views.iter().filter(shown).take(limit).map(|view| summary(context, view, query.size)).collect()
+    let records = context.db.images().map_err(|error| {
+        EngineError::new(error.kind(), "containers", "list the containers").caused_by(error)
+    })?;
+    let shown = views.iter().filter(shown).take(limit).map(|view| {
+        let image = image_shown(&view.image, &view.image_id, &records);
+        Ok(ContainerSummary { image, ..summary(context, view, query.size)? })
+    });
+    shown.collect()
+}
+
+/// What a list calls a container's image: as it was named, while that leads to it; else its id, as with docker.
+fn image_shown(named: &str, id: &Digest, records: &[ImageRecord]) -> String {
+    let is_id = id.hex().starts_with(named.strip_prefix("sha256:").unwrap_or(named));
+    let leads_here = |reference: ImageRef| {
+        let mut own = records.iter().filter(|record| record.id == *id).flat_map(|record| &record.references);
+        // A digest leads nowhere else.
+        reference.digest().is_some() || own.any(|own| *own == reference)
+    };
+    if is_id || named.parse().is_ok_and(leads_here) { named.to_owned() } else { id.short().to_owned() }
 }
 
 /// All about one container. Blocks.
@@ -292,6 +311,33 @@ mod tests {
             let filter = Filter { key: key.into(), values: vec![value.into()] };
             assert!(ContainerFilters::parse(&[filter]).is_err(), "{key}={value}");
         }
+    }
+
+    #[test]
+    fn images_by_name_while_it_leads_there() {
+        let id = Digest::sha256([7; 32]);
+        let record = |id: u8, name: &str| ImageRecord {
+            id: Digest::sha256([id; 32]),
+            manifest: Digest::sha256([1; 32]),
+            media_type: String::new(),
+            platform: ross_types::Platform::host(),
+            layers: Vec::new(),
+            size: 0,
+            created: None,
+            pulled_at: 0,
+            references: vec![name.parse().unwrap()],
+        };
+        let records = [record(7, "busybox:1"), record(8, "busybox")];
+        let check = |named: &str, shown: &str| assert_eq!(image_shown(named, &id, &records), shown);
+        check("busybox:1", "busybox:1");
+        check("docker.io/library/busybox:1", "docker.io/library/busybox:1");
+        check("busybox", "070707070707");
+        check("gone:1", "070707070707");
+        check("0707", "0707");
+        check("sha256:07070707", "sha256:07070707");
+        check("08080808", "070707070707");
+        let pinned = format!("busybox@{}", Digest::sha256([9; 32]));
+        check(&pinned, &pinned);
     }
 
     #[test]

@@ -17,10 +17,10 @@ pub const DEFAULT_HOST: &str = "unix:///run/ross/ross.sock";
 #[command(name = "ross", version, propagate_version = true)]
 #[command(after_help = "`ross COMMAND --help` says more of each command.")]
 pub struct Cli {
-    /// Socket of the daemon: unix:///PATH
-    #[arg(short = 'H', long, global = true, env = "ROSS_HOST", hide_env_values = true, default_value = DEFAULT_HOST)]
-    #[arg(hide_default_value = false)]
-    pub host: String,
+    // Neither clap's default nor its environment: both count as typed, and every usage line would have the option in it.
+    /// Socket of the daemon: unix:///PATH [env: ROSS_HOST] [default: unix:///run/ross/ross.sock]
+    #[arg(short = 'H', long, global = true)]
+    pub host: Option<String>,
     /// How lists and inspections are printed
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,

@@ -47,7 +47,8 @@ fn stands_for_program(command: &Command) -> bool {
 }
 
 fn carry_out(cli: Cli, streams: Streams) -> Outcome {
-    let mut context = Context { host: Host::parse(&cli.host)?, format: cli.format, streams };
+    let host = Host::choose(cli.host.as_deref(), std::env::var_os("ROSS_HOST"))?;
+    let mut context = Context { host, format: cli.format, streams };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -283,6 +283,20 @@ async fn an_export_is_whole_or_not_there() {
     assert!(nowhere.code == Some(1) && nowhere.stderr.contains("/no/such/folder/file"), "{nowhere:?}");
 }
 
+/// What the environment says is not typed, and no usage line has it.
+#[test]
+fn the_host_is_no_part_of_usage_lines() {
+    let said = |args: &[&str]| {
+        let mut ross = std::process::Command::new(env!("CARGO_BIN_EXE_ross"));
+        let output = ross.args(args).env("ROSS_HOST", "unix:///nowhere.sock").output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let usage = said(&["run"]);
+    assert!(usage.contains("Usage: ross run ") && !usage.contains("--host"), "{usage}");
+    assert!(said(&["--help"]).contains("[env: ROSS_HOST] [default: unix:///run/ross/ross.sock]"));
+    assert!(said(&["ps"]).contains("/nowhere.sock"), "but it is what is asked");
+}
+
 #[tokio::test]
 async fn a_prune_tells_what_it_could_not_remove() {
     let played = play(Script::default(), "container prune -f", "").await;
