@@ -41,16 +41,13 @@ mod armed {
         Pass,
         /// SIGKILL for this process.
         Die,
-        /// [`HANGS`] on standard output, and no return: whoever reads it cuts the power.
+        /// A line on standard output that says so, and no return: whoever reads it cuts the power.
         Hang,
         /// The call fails with this errno, once: a disk that is full until something goes.
         FailOnce(i32),
         /// This call and all later ones fail with this errno: a file system that went read-only.
         FailFromHere(i32),
     }
-
-    /// What a process says that hangs at its point.
-    pub const HANGS: &str = "== hangs at its failure point";
 
     #[derive(Debug)]
     struct Plan {
@@ -80,7 +77,7 @@ mod armed {
         let number = plan.passed.len();
         match plan.action {
             Action::Die if number == plan.at => die(),
-            Action::Hang if number == plan.at => hang(),
+            Action::Hang if number == plan.at => hang(step, moment),
             Action::FailOnce(errno) if number == plan.at => Err(errno_of(errno)),
             Action::FailFromHere(errno) if number >= plan.at => Err(errno_of(errno)),
             _ => Ok(()),
@@ -92,10 +89,10 @@ mod armed {
     }
 
     /// Everybody else who comes to a point waits, too: the plan is locked.
-    fn hang() -> ! {
+    fn hang(step: Step, moment: Moment) -> ! {
         let mut stdout = io::stdout().lock();
         // Who cannot be told does not cut, and the test ends by its deadline.
-        let _ = writeln!(stdout, "{HANGS}").and_then(|()| stdout.flush());
+        let _ = writeln!(stdout, "== hangs at {step:?} {moment:?} ==").and_then(|()| stdout.flush());
         loop {
             std::thread::park();
         }

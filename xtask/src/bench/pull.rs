@@ -23,7 +23,7 @@ const FILES_OF_LAYER: usize = 250;
 pub fn measure(place: &Place) -> Result<String> {
     let registry = Registry::start(&place.folder("registry")?)?;
     let engines = engines::start_all(place);
-    let files = FILES_OF_LAYER / place.scale;
+    let files = (FILES_OF_LAYER / place.scale).max(1);
     let layers = rootfs_fixtures::layers_of_small_files(LAYERS, files);
     let reference = push(&layers, &registry, "bench/layers")?;
     let mut text = table(place, &engines, &format!("{LAYERS} layers of {files} small files"), &reference)?;
@@ -41,7 +41,7 @@ pub fn debian_like(place: &Place, registry: &Registry, engines: &[Engine]) -> Re
 
 /// The image of many small files, by everyone.
 pub fn small_files(place: &Place, registry: &Registry, engines: &[Engine]) -> Result<String> {
-    let files = SMALL_FILES / place.scale;
+    let files = (SMALL_FILES / place.scale).max(1);
     let image = rootfs_fixtures::many_small_files(files, Compression::Gzip);
     let reference = push(&image, registry, "bench/files")?;
     drop(image);

@@ -4,15 +4,19 @@
 //! What happens inside is `crates/image/tests/it/power.rs`: each boot looks at what the last cut left, and takes an
 //! operation to its next step.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use crate::vm::{Disk, Machine};
+use crate::vm::{Disk, Ended, Machine};
 use crate::{binaries, host};
 
-/// What the test says at its step: `HANGS` of ross-image's `fault`.
-const HANGS: &str = "== hangs at its failure point";
+/// What the test says at its step, before and after the step's name: `hang` of ross-image's `fault`.
+const HANGS: [&str; 2] = ["== hangs at ", " =="];
+/// Where the test says how many cuts it has looked at, in the machine's folder of results.
+const REPORT: &str = "power-cuts";
 /// More than all operations have.
 const CUTS_MAX: usize = 500;
 
@@ -29,26 +33,44 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     }
     host::require(&[host::MKFS])?;
     let programs = binaries::test_programs(&["-p", "ross-image", "--test", "it"])?;
-    let program = programs.first().context("cargo names no program for the tests of ross-image")?;
+    let program = programs.iter().find(|program| program.name == "it");
+    let program = program.context("cargo names no program for the tests of ross-image")?;
     let test = format!(
-        "ROSS_IMAGE_POWER=/data/power ROSS_IMAGE_POWER_STRIDE={stride} exec timeout 600 {} --exact power::next_cut --nocapture",
+        "export ROSS_IMAGE_POWER=/data/power ROSS_IMAGE_POWER_REPORT=/results/{REPORT} ROSS_IMAGE_POWER_STRIDE={stride}
+        exec timeout 600 {} --exact power::next_cut --nocapture",
         program.path.display()
     );
     let machine = Machine::prepare(seat)?;
+    let report = Machine::folder(seat).join("results").join(REPORT);
+    let _ = std::fs::remove_file(&report);
+    let mut cuts: BTreeMap<String, usize> = BTreeMap::new();
     let mut disk = Disk::Fresh;
-    for cuts in 0..CUTS_MAX {
+    for cut in 1..=CUTS_MAX {
         match machine.run_until(std::slice::from_ref(&test), disk, HANGS)? {
-            None => println!("-- cut {}", cuts + 1),
-            Some(0) => {
-                println!("\n{cuts} power cuts: the store was whole after each");
-                return Ok(ExitCode::SUCCESS);
+            Ended::Cut(step) => {
+                println!("-- cut {cut}: {step}");
+                *cuts.entry(step).or_default() += 1;
             }
-            Some(code) => {
-                println!("\nafter {cuts} power cuts: the test ended with {code}");
-                return Ok(ExitCode::FAILURE);
-            }
+            Ended::Code(0) => return tell(&cuts, &report),
+            Ended::Code(code) => bail!("after {} power cuts the test ended with {code}", cut - 1),
         }
         disk = Disk::Kept;
     }
     bail!("no end after {CUTS_MAX} power cuts")
+}
+
+/// What was cut, if the test has looked at all of it.
+fn tell(cuts: &BTreeMap<String, usize>, report: &Path) -> Result<ExitCode> {
+    let made: usize = cuts.values().sum();
+    let looked_at =
+        std::fs::read_to_string(report).context("the test did not say that it has come to its end")?;
+    if made == 0 || looked_at != made.to_string() {
+        bail!("{made} power cuts were made, and {looked_at} looked at");
+    }
+    println!("\n| step | cuts |\n|---|---|");
+    for (step, number) in cuts {
+        println!("| {step} | {number} |");
+    }
+    println!("\n{made} power cuts: the store was whole after each");
+    Ok(ExitCode::SUCCESS)
 }

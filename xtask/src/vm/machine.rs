@@ -25,6 +25,15 @@ pub enum Disk {
     Kept,
 }
 
+/// How a boot ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The command's exit code.
+    Code(u8),
+    /// The machine was killed, since its output had a text between the two that were looked for.
+    Cut(String),
+}
+
 /// A machine ready to boot.
 #[derive(Debug)]
 pub struct Machine {
@@ -70,20 +79,23 @@ impl Machine {
 
     /// Boots, runs `command` in the current folder, streams its output, and answers its exit code.
     pub fn run(&self, command: &[String], disk: Disk) -> Result<u8> {
-        self.boot(command, disk, None)?.context("nobody cut the machine's power")
+        match self.boot(command, disk, None)? {
+            Ended::Code(code) => Ok(code),
+            Ended::Cut(_) => bail!("the machine was killed"),
+        }
     }
 
-    /// The same, but the machine is killed as soon as it has written `line`: then there is no exit code, and the disk
-    /// is checked, as at the next start of a machine whose power was cut.
-    pub fn run_until(&self, command: &[String], disk: Disk, line: &str) -> Result<Option<u8>> {
-        let code = self.boot(command, disk, Some(line))?;
-        if code.is_none() {
+    /// The same, but the machine is killed as soon as it has written something between these two texts: then the disk is
+    /// checked, as at the next start of a machine whose power was cut.
+    pub fn run_until(&self, command: &[String], disk: Disk, around: [&str; 2]) -> Result<Ended> {
+        let ended = self.boot(command, disk, Some(around))?;
+        if matches!(ended, Ended::Cut(_)) {
             self.check_disk()?;
         }
-        Ok(code)
+        Ok(ended)
     }
 
-    fn boot(&self, command: &[String], disk: Disk, until: Option<&str>) -> Result<Option<u8>> {
+    fn boot(&self, command: &[String], disk: Disk, until: Option<[&str; 2]>) -> Result<Ended> {
         let results = self.dir.join("results");
         fs::create_dir_all(&results)?;
         for stale in ["exit-code", "command", "environment"] {
@@ -97,10 +109,10 @@ impl Machine {
         let results_share = Share::serve(&self.virtiofsd, &self.dir, "results", &results)?;
         let mut qemu = Guard(self.qemu(&host_share, &results_share, &image)?.spawn().context("start QEMU")?);
         let mut output = qemu.0.stdout.take().context("QEMU's stdout")?;
-        if copy(&mut output, until)? {
+        if let Some(text) = copy(&mut output, until)? {
             qemu.0.kill().context("kill QEMU")?;
             qemu.0.wait()?;
-            return Ok(None);
+            return Ok(Ended::Cut(text));
         }
         let status = qemu.0.wait()?;
         if !status.success() {
@@ -112,7 +124,7 @@ impl Machine {
                 self.dir.join("console.log").display()
             )
         })?;
-        code.trim().parse().map(Some).with_context(|| format!("exit code `{}`", code.trim()))
+        code.trim().parse().map(Ended::Code).with_context(|| format!("exit code `{}`", code.trim()))
     }
 
     /// What a machine does at its start. Source: e2fsck(8), exit codes 0 and 1.
@@ -212,25 +224,26 @@ fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Copies to standard output: to the end, or until the text `until` was in it, which is what is answered.
-fn copy(output: &mut impl Read, until: Option<&str>) -> Result<bool> {
+/// Copies to standard output: to the end, or until there was something between these two texts, which is the answer.
+fn copy(output: &mut impl Read, until: Option<[&str; 2]>) -> Result<Option<String>> {
     let mut buffer = vec![0; 64 << 10];
     let mut stdout = std::io::stdout().lock();
-    // The end of what came before: the text may come in two pieces.
-    let mut seen: Vec<u8> = Vec::new();
+    // The last line, which may come in pieces.
+    let mut line = String::new();
     loop {
         let read = output.read(&mut buffer)?;
         if read == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         stdout.write_all(&buffer[..read])?;
         stdout.flush()?;
-        if let Some(until) = until.map(str::as_bytes) {
-            seen.extend_from_slice(&buffer[..read]);
-            if seen.windows(until.len()).any(|window| window == until) {
-                return Ok(true);
+        if let Some([before, after]) = until {
+            line.push_str(&String::from_utf8_lossy(&buffer[..read]));
+            let rest = line.split_once(before).and_then(|(_, rest)| rest.split_once(after));
+            if let Some((text, _)) = rest {
+                return Ok(Some(text.to_owned()));
             }
-            seen.drain(..seen.len().saturating_sub(until.len()));
+            line.drain(..line.rfind('\n').map_or(0, |end| end + 1));
         }
     }
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-pub use machine::{Disk, Guard, Machine};
+pub use machine::{Disk, Ended, Guard, Machine};
 
 /// `cargo xtask vm [--keep-disk] [--seat N] -- COMMAND...`: machines in different seats run at the same time.
 pub fn run(args: &[String]) -> Result<ExitCode> {

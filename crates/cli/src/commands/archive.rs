@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
 
 use super::{Context, layout};
 use crate::failure::Failure;
@@ -19,11 +18,21 @@ const CHUNKS: usize = 4;
 /// An archive that is being read.
 pub struct Sending {
     what: PathBuf,
-    failed: oneshot::Receiver<Stuck>,
+    finished: oneshot::Receiver<std::io::Result<()>>,
 }
 
-/// Why no more can be read, with the open end of the queue: were it closed, the part would look like the whole.
-struct Stuck(std::io::Error, mpsc::Sender<Bytes>);
+/// A message's share of an archive.
+pub struct Chunk {
+    pub bytes: Bytes,
+    /// All of it has been sent. Without it the daemon takes the archive for broken off.
+    pub last: bool,
+}
+
+impl Chunk {
+    fn of(bytes: &[u8]) -> Self {
+        Self { bytes: Bytes::copy_from_slice(bytes), last: false }
+    }
+}
 
 /// What is sent.
 enum Source {
@@ -37,7 +46,7 @@ pub fn open_or_pack(
     path: Option<&Path>,
     hint: &str,
     context: &mut Context,
-) -> Result<(Sending, ReceiverStream<Bytes>), Failure> {
+) -> Result<(Sending, ReceiverStream<Chunk>), Failure> {
     match path.filter(|path| path.is_dir()) {
         Some(dir) => {
             layout::check(dir).map_err(|source| unreadable(dir, source))?;
@@ -52,7 +61,7 @@ pub fn open(
     path: Option<&Path>,
     hint: &str,
     context: &mut Context,
-) -> Result<(Sending, ReceiverStream<Bytes>), Failure> {
+) -> Result<(Sending, ReceiverStream<Chunk>), Failure> {
     let what = path.map_or_else(|| PathBuf::from("standard input"), Path::to_owned);
     let archive: Box<dyn Read + Send> = match path {
         Some(path) => Box::new(File::open(path).map_err(|source| unreadable(&what, source))?),
@@ -64,16 +73,19 @@ pub fn open(
     Ok(start(what, Source::Archive(archive)))
 }
 
-fn start(what: PathBuf, source: Source) -> (Sending, ReceiverStream<Bytes>) {
+fn start(what: PathBuf, source: Source) -> (Sending, ReceiverStream<Chunk>) {
     let (chunks, queue) = mpsc::channel(CHUNKS);
-    let (fail, failed) = oneshot::channel();
+    let (finish, finished) = oneshot::channel();
     std::thread::spawn(move || {
-        if let Err(source) = send(source, &chunks) {
-            // Nobody asks when the daemon refused before the end.
-            let _ = fail.send(Stuck(source, chunks));
+        let sent = send(source, &chunks);
+        let is_whole = sent.is_ok();
+        // Nobody asks when the daemon refused before the end.
+        let _ = finish.send(sent);
+        if is_whole {
+            let _ = chunks.blocking_send(Chunk { bytes: Bytes::new(), last: true });
         }
     });
-    (Sending { what, failed }, ReceiverStream::new(queue))
+    (Sending { what, finished }, ReceiverStream::new(queue))
 }
 
 fn unreadable(what: &Path, source: std::io::Error) -> Failure {
@@ -81,23 +93,23 @@ fn unreadable(what: &Path, source: std::io::Error) -> Failure {
 }
 
 impl Sending {
-    /// The answer of a call that takes the archive. When not all of it can be read, the call is given up, so that the
-    /// daemon takes the part for nothing.
-    pub async fn answer<T>(self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Failure> {
-        tokio::select! {
-            biased;
-            Ok(Stuck(source, _open)) = self.failed => Err(unreadable(&self.what, source)),
-            answer = call => Ok(answer?),
+    /// To be asked when the daemon has answered: what could not be read ends the archive too early, of which the daemon
+    /// complains in turn, and the cause is what is told. The thread tells before it lets go of its end of the queue, so
+    /// that nothing has to be waited for.
+    pub fn checked(mut self) -> Result<(), Failure> {
+        match self.finished.try_recv() {
+            Ok(Err(source)) => Err(unreadable(&self.what, source)),
+            _ => Ok(()),
         }
     }
 }
 
 /// Sends what is written on as messages.
-struct Chunks<'a>(&'a mpsc::Sender<Bytes>);
+struct Chunks<'a>(&'a mpsc::Sender<Chunk>);
 
 impl Write for Chunks<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
+        let sent = self.0.blocking_send(Chunk::of(bytes));
         sent.map(|()| bytes.len()).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
     }
 
@@ -106,7 +118,7 @@ impl Write for Chunks<'_> {
     }
 }
 
-fn send(source: Source, chunks: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
+fn send(source: Source, chunks: &mpsc::Sender<Chunk>) -> std::io::Result<()> {
     match source {
         Source::Archive(archive) => send_archive(archive, chunks),
         Source::Layout(dir) => {
@@ -117,13 +129,13 @@ fn send(source: Source, chunks: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
     }
 }
 
-fn send_archive(mut archive: Box<dyn Read + Send>, chunks: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
+fn send_archive(mut archive: Box<dyn Read + Send>, chunks: &mpsc::Sender<Chunk>) -> std::io::Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
         match archive.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(length) => {
-                if chunks.blocking_send(Bytes::copy_from_slice(&buffer[..length])).is_err() {
+                if chunks.blocking_send(Chunk::of(&buffer[..length])).is_err() {
                     return Ok(());
                 }
             }

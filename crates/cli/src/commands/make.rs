@@ -48,10 +48,12 @@ pub async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
     let path = (args.archive != "-").then(|| PathBuf::from(&args.archive));
     let mut client = context.daemon().await?.images();
     let (sending, chunks) = archive::open(path.as_deref(), "name an archive, or redirect one", context)?;
-    let first = tokio_stream::once(ImportImageRequest { part: Some(Part::Options(options)) });
-    let rest = chunks.map(|chunk| ImportImageRequest { part: Some(Part::Chunk(chunk)) });
-    let imported = sending.answer(client.import_image(first.chain(rest))).await?;
-    context.streams.stdout.line(imported.into_inner().id)?;
+    let first = tokio_stream::once(ImportImageRequest { part: Some(Part::Options(options)), last: false });
+    let rest =
+        chunks.map(|chunk| ImportImageRequest { part: Some(Part::Chunk(chunk.bytes)), last: chunk.last });
+    let imported = client.import_image(first.chain(rest)).await;
+    sending.checked()?;
+    context.streams.stdout.line(imported?.into_inner().id)?;
     Ok(0)
 }
 

@@ -403,10 +403,12 @@ service! {
             self.called("load");
             let mut chunks = request.into_inner();
             let mut length = 0;
-            while let Some(LoadImagesRequest { chunk }) = chunks.message().await? {
+            let mut whole = false;
+            while let Some(LoadImagesRequest { chunk, last }) = chunks.message().await? {
                 length += chunk.len();
+                whole |= last;
             }
-            self.called("end of the archive");
+            self.called(if whole { "a whole archive" } else { "a broken one" });
             if length == 0 {
                 return Err(Status::invalid_argument("the archive is empty"));
             }

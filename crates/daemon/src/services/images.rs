@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::streams::InputTask;
 use crate::convert;
-use crate::convert::archive::Archive;
+use crate::convert::archive::{Archive, Piece};
 use crate::convert::pull::pull;
 use crate::convert::push::push;
 use crate::convert::search::SearchFilters;
@@ -64,21 +64,35 @@ fn reference(field: &str, text: &str) -> Result<ImageRef, Status> {
     text.parse().map_err(|error| invalid(field, error))
 }
 
+/// A message's share of an archive.
+struct Chunk {
+    bytes: bytes::Bytes,
+    /// It is the last one.
+    last: bool,
+}
+
 /// An archive that comes in messages, and the task that takes them, which ends with the call.
 fn feed<M: Send + 'static>(
     mut messages: Streaming<M>,
-    chunk: impl Fn(M) -> Result<bytes::Bytes, Status> + Send + 'static,
+    chunk: impl Fn(M) -> Result<Chunk, Status> + Send + 'static,
 ) -> (Archive, InputTask) {
     let (pieces, queue) = mpsc::channel(ARCHIVE_PIECES);
     let feeding = tokio::spawn(async move {
         loop {
-            let piece = match messages.message().await.and_then(|message| message.map(&chunk).transpose()) {
-                Ok(Some(chunk)) => Ok(chunk),
-                Ok(None) => return,
-                Err(status) => Err(std::io::Error::other(status.message().to_owned())),
-            };
-            let last = piece.is_err();
-            if pieces.send(piece).await.is_err() || last {
+            // A call that is given up ends like one that is done: only what says so is the end.
+            let (piece, last) =
+                match messages.message().await.and_then(|message| message.map(&chunk).transpose()) {
+                    Ok(Some(Chunk { bytes, last })) => (Ok(Piece::Bytes(bytes)), last),
+                    Ok(None) => return,
+                    Err(status) => (Err(std::io::Error::other(status.message().to_owned())), false),
+                };
+            let failed = piece.is_err();
+            if pieces.send(piece).await.is_err() || failed {
+                return;
+            }
+            if last {
+                // Whoever reads may have had enough.
+                let _ = pieces.send(Ok(Piece::End)).await;
                 return;
             }
         }
@@ -173,7 +187,8 @@ impl ImageService for Images {
         request: Request<Streaming<LoadImagesRequest>>,
     ) -> Result<Response<LoadImagesResponse>, Status> {
         log_change(&request, "LoadImages", "");
-        let (archive, _feeding) = feed(request.into_inner(), |LoadImagesRequest { chunk }| Ok(chunk));
+        let chunk = |LoadImagesRequest { chunk: bytes, last }| Ok(Chunk { bytes, last });
+        let (archive, _feeding) = feed(request.into_inner(), chunk);
         let quiet = std::sync::Arc::new(|_| {});
         let loading = self.engine.images().load(archive, quiet);
         let mut stop = self.stop.clone();
@@ -268,13 +283,14 @@ impl ImageService for Images {
         use import_image_request::Part;
         log_change(&request, "ImportImage", "");
         let mut messages = request.into_inner();
-        let Some(ImportImageRequest { part: Some(Part::Options(options)) }) = messages.message().await?
+        let Some(ImportImageRequest { part: Some(Part::Options(options)), .. }) = messages.message().await?
         else {
             return Err(invalid("part", "the first one must be `options`"));
         };
         let request = convert::image::import(options)?;
-        let (archive, _feeding) = feed(messages, |ImportImageRequest { part }| match part {
-            Some(Part::Chunk(chunk)) => Ok(chunk),
+        let (archive, _feeding) = feed(messages, |ImportImageRequest { part, last }| match part {
+            Some(Part::Chunk(bytes)) => Ok(Chunk { bytes, last }),
+            None if last => Ok(Chunk { bytes: bytes::Bytes::new(), last }),
             _ => Err(invalid("part", "only the first one may be `options`")),
         });
         let mut stop = self.stop.clone();

@@ -156,15 +156,21 @@ impl Ross for Daemon {
             answer.failures.extend(pruned.failed);
         }
         if request.volumes {
-            let pruned =
-                self.engine.prune_volumes(request.all_volumes, filters.clone()).await.map_err(failed)?;
-            answer.removed_volumes = pruned.removed;
-            answer.reclaimed_bytes += pruned.bytes;
-            answer.failures.extend(pruned.failed);
+            // From here on a failure does not make what went before unsaid.
+            match self.engine.prune_volumes(request.all_volumes, filters.clone()).await {
+                Ok(pruned) => {
+                    answer.removed_volumes = pruned.removed;
+                    answer.reclaimed_bytes += pruned.bytes;
+                    answer.failures.extend(pruned.failed);
+                }
+                Err(error) => answer.failures.push(error.sentence()),
+            }
         }
         if request.images {
-            let pruned = self.engine.prune_images(request.all_images, filters).await.map_err(failed)?;
-            convert::usage::pruned_images(&mut answer, pruned);
+            match self.engine.prune_images(request.all_images, filters).await {
+                Ok(pruned) => convert::usage::pruned_images(&mut answer, pruned),
+                Err(error) => answer.failures.push(error.sentence()),
+            }
         }
         Ok(Response::new(answer))
     }

@@ -7,6 +7,7 @@ use ross_types::{Digest, ErrorKind, ImageRef, Platform};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::again::{Begun, fetch};
 use super::layer::{Got, Job, Obtained, chain_ids, obtain};
 use crate::content::Pass;
 use crate::durable::Step;
@@ -168,6 +169,7 @@ async fn finish(
     let written = writing.await;
     let (keys, all_existed) = keys?;
     written?;
+    replace_blobs(assembly, &resolved.manifest.config.digest, &jobs).await?;
     let record = resolved.record(&jobs, &keys);
     let assembly = assembly.clone();
     blocking(move || {
@@ -185,7 +187,10 @@ async fn finish(
 }
 
 /// Records the image and its references; says whether they were recorded just so before. What only the record it
-/// replaces named is gone when this returns.
+/// replaces named goes.
+///
+/// An image that an archive brought and that is known keeps its manifest and the blobs of its layers: those of a registry
+/// say more than those an archive was made up of, and are what its digest references stand for.
 fn write_record(
     inner: &Inner,
     mut record: ImageRecord,
@@ -199,7 +204,7 @@ fn write_record(
     let records = &inner.config.records;
     let before = records.images()?.into_iter().find(|known| known.id == record.id);
     let mut known = before.is_some();
-    if let Some(before) = before.as_ref().filter(|before| keeps_blobs(inner, before, &record, pulled)) {
+    if let Some(before) = before.as_ref().filter(|_| !pulled) {
         record.keep_blobs_of(before);
     }
     Step::RecordPut.run(|| records.put_image(&record))?;
@@ -224,19 +229,37 @@ fn write_record(
     Ok((record, known))
 }
 
-/// Whether an image that is known keeps its manifest and the blobs of its layers, although it came once more in others.
-///
-/// Layers that are here are not fetched in another blob, so a manifest can name blobs that are elsewhere: then the one
-/// whose blobs are all here is kept, for it can be pushed and saved whatever becomes of registries. Else that of a
-/// registry wins: it says more than one an archive was made up of, and is what digest references stand for.
-fn keeps_blobs(inner: &Inner, known: &ImageRecord, new: &ImageRecord, pulled: bool) -> bool {
-    let is_whole =
-        |record: &ImageRecord| record.layers.iter().all(|layer| inner.blobs.has(&layer.blob, layer.size));
-    match (is_whole(known), is_whole(new)) {
-        (true, false) => true,
-        (false, true) => false,
-        _ => !pulled,
+/// Fetches blobs of layers that are here in other blobs, of the same image: its record comes to name the new ones, the
+/// old ones go, and the image would be one that cannot be pushed or saved any more once its registry is gone.
+async fn replace_blobs(assembly: &Arc<Assembly>, id: &Digest, jobs: &[Job]) -> Result<(), Error> {
+    let Some(repository) = &assembly.repository else { return Ok(()) };
+    let replaced = {
+        let (inner, id, jobs) = (assembly.inner.clone(), id.clone(), jobs.to_vec());
+        blocking(move || {
+            let has = |blob: &Digest, size: u64| inner.blobs.has(blob, size);
+            let missing = |job: &Job| !has(&job.blob.digest, job.blob.size);
+            if !jobs.iter().any(missing) {
+                return Ok(Vec::new());
+            }
+            let records = inner.config.records.images()?;
+            let known = records.into_iter().find(|known| known.id == id).map(|known| known.layers);
+            let pairs = jobs.into_iter().zip(known.unwrap_or_default());
+            let replaced = pairs.filter(|(job, known)| missing(job) && has(&known.blob, known.size));
+            Ok(replaced.map(|(job, _)| job.blob).collect())
+        })
+        .await?
+    };
+    for blob in &replaced {
+        let pass = Arc::new(assembly.inner.gates.pass(&format!("blob {}", blob.digest)).await);
+        if !assembly.inner.blobs.has(&blob.digest, blob.size) {
+            assembly.report(&blob.digest, LayerState::Downloading { done: 0, total: blob.size });
+            let fetched = fetch(&assembly.inner, repository, blob, Begun::GoesOn, &pass).await;
+            fetched
+                .map_err(|source| Error::Layer { digest: blob.digest.clone(), source: Box::new(source) })?;
+            assembly.report(&blob.digest, LayerState::Exists);
+        }
     }
+    Ok(())
 }
 
 /// Gets all layers, several at a time; each is completed as soon as those below it are there. Says too whether all

@@ -111,18 +111,38 @@ impl TokenService {
             Credentials::Basic { username, password } => {
                 // There is a wealth of ways in which services say that they want a GET: 400, 401, 403, 404, 405, 500, or a
                 // page in the place of a token.
-                match self.fetch(http, object, true, self.by_password(username, password)).await {
+                let posted = match self.fetch(http, object, true, self.by_password(username, password)).await
+                {
                     Ok(Ok(token)) => return Ok(token),
-                    Err(error) if !error.is_passing() => return Err(error),
-                    Ok(Err(_)) | Err(_) => {}
-                }
+                    Ok(Err(_)) => None,
+                    // A service that fails, and does not say for how long.
+                    Err(error)
+                        if error.is_passing()
+                            && error.kind() == ErrorKind::Unavailable
+                            && error.asked().is_none() =>
+                    {
+                        Some(error)
+                    }
+                    Err(error) => return Err(error),
+                };
                 let mut request = self.by_get(Some((username, password)));
                 if let TokenRequest::Get(url, _) = &mut request {
                     url.query_pairs_mut()
                         .append_pair("offline_token", "true")
                         .append_pair("client_id", CLIENT);
                 }
-                self.insist(http, object, true, request).await
+                self.insist(http, object, true, request).await.map_err(|error| match posted {
+                    // Of a service that fails at both, the first is what may pass.
+                    Some(posted)
+                        if !matches!(
+                            error.kind(),
+                            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied
+                        ) =>
+                    {
+                        posted
+                    }
+                    _ => error,
+                })
             }
             Credentials::IdentityToken(_) | Credentials::RegistryToken(_) => {
                 let bearer = self.token(http, object, Some(credentials)).await?;
@@ -174,7 +194,7 @@ impl TokenService {
         TokenRequest::Post(self.realm.clone(), form.query().unwrap_or_default().to_owned())
     }
 
-    /// The token that `request` gets, or the status that comes instead of one: of a POST any, of a GET that of success.
+    /// The token that `request` gets, or the status that comes instead of one: of a POST any but failures of the server, of a GET that of success.
     async fn fetch(
         &self,
         http: &HttpClient,

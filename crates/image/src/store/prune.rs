@@ -22,7 +22,7 @@ pub struct Pruned {
     pub removed: Vec<Removed>,
     /// Bytes of blobs and of the content of layers that were given back.
     pub bytes: u64,
-    /// Images that should have gone and are still here, and why.
+    /// Images that are still here, or not all of their files gone, and why.
     pub failed: Vec<(Digest, Error)>,
 }
 
@@ -64,9 +64,6 @@ fn one(
     let swept = held.collect(inner, &wants_of(&image.record), Fate::Remove);
     drop(held);
     pruned.bytes += swept.as_ref().map_or(0, Swept::bytes);
-    if let Err(error) = swept.and_then(Swept::delete) {
-        // The image is gone; what stays of its files is swept when the store is opened next.
-        tracing::warn!(error = &error as &dyn std::error::Error, "cannot delete all of a pruned image");
-    }
-    Ok(())
+    // The image is gone; what stays of its files is swept when the store is opened next.
+    swept.and_then(Swept::delete)
 }

@@ -6,8 +6,8 @@ use ross_image::{Error, Image, ImageRecord};
 use ross_types::{Digest, ErrorKind, ImageRef};
 
 use crate::fixture::{DOCKER_MANIFEST, Layer, OCI_INDEX, Packing, TestImage, TestStore, sha256, text_of};
-use crate::push::push;
-use crate::registry::Registry;
+use crate::push::{assert_there, push};
+use crate::registry::{Registry, Reply};
 use crate::taker::Taker;
 
 /// A tar archive of these members, and of symbolic links.
@@ -173,38 +173,37 @@ async fn a_pulled_image_stays_as_it_was_pulled() {
     assert_eq!(test.files("blobs"), blobs, "what the archive was made up of is gone");
     assert_eq!(test.files("ingest"), Vec::<String>::new(), "and nobody comes back for it");
 
-    // A registry has the last word when its blobs are here: then those of the archive go.
+    // The other way round, the registry has the last word.
     let test = TestStore::open().await;
     let loaded = load(&test, archive(&docker(&image, &["app:1"]), &[])).await.unwrap().remove(0);
     assert_ne!(loaded.record.manifest, image.digest());
-    let folder = test.dir.path().join("layers");
-    for layer in &loaded.record.layers {
-        std::fs::remove_dir_all(folder.join(&layer.key)).unwrap();
-    }
+    assert_eq!(loaded.record.layers[0].blob, sha256(&image.layers[0].tar));
     let pulled = test.pull(&registry.reference("")).await.unwrap().image;
     assert_eq!(same(&pulled.record), same(&test.store.resolve("app:1").unwrap().record));
     assert_eq!(pulled.record.manifest, image.digest());
-    assert_eq!(test.files("blobs"), blobs);
+    assert_eq!(test.files("blobs"), blobs, "its blobs are here, and those of the archive gone");
 }
 
-/// Layers that an archive brought are not fetched in other blobs, so what was loaded stays what can be pushed.
+/// A pull that finds the layers of a loaded image brings the blobs it names: the image can be pushed as before.
 #[tokio::test]
 async fn a_loaded_image_needs_no_registry_after_a_pull() {
     let image = TestImage::plain();
     let registry = Registry::with(&image);
     let test = TestStore::open().await;
-    let loaded = load(&test, archive(&docker(&image, &["app:1"]), &[])).await.unwrap().remove(0);
-    let blobs = test.files("blobs");
+    load(&test, archive(&docker(&image, &["app:1"]), &[])).await.unwrap();
+    // One that cannot be had fails the pull, and leaves the image as it was.
+    registry.hook(|request| request.path.contains("/blobs/").then(|| Reply::status(404)));
+    let before = test.store.resolve("app:1").unwrap();
+    test.pull(&registry.reference("")).await.unwrap_err();
+    assert_eq!(test.store.resolve("app:1").unwrap().record, before.record);
+    registry.unhook();
     let pulled = test.pull(&registry.reference("")).await.unwrap().image;
-    assert_eq!(same(&pulled.record), same(&loaded.record));
-    assert_eq!(registry.count(&image.layers[0].digest().to_string()), 0, "its layers are here");
-    assert_eq!(test.files("blobs"), blobs, "the registry's manifest is not kept");
     test.store.remove(&registry.reference(""), false, &|_| None).unwrap();
-    drop(registry);
+    registry.hook(|_| Some(Reply::status(404)));
     let taker = Taker::start();
-    test.store.tag(&loaded, &taker.reference("app:1").parse().unwrap()).unwrap();
+    test.store.tag(&pulled, &taker.reference("app:1").parse().unwrap()).unwrap();
     push(&test, &taker.reference("app:1")).await.unwrap();
-    assert!(taker.has("app", &image.layers[0].tar));
+    assert_there(&taker, "app", "1", &image);
 }
 
 #[tokio::test]

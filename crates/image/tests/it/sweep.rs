@@ -90,8 +90,20 @@ async fn verify(store: &ImageStore, repair: bool) -> (Verified, Vec<String>) {
 }
 
 /// What is done, by name.
-pub const OPERATIONS: [&str; 11] =
-    ["pull", "broken-pull", "load", "tag", "untag", "remove", "repair", "open", "replace", "commit", "prune"];
+pub const OPERATIONS: [&str; 12] = [
+    "pull",
+    "broken-pull",
+    "load",
+    "tag",
+    "untag",
+    "remove",
+    "repair",
+    "open",
+    "replace",
+    "pull-over-load",
+    "commit",
+    "prune",
+];
 
 /// What is there before.
 pub async fn prepare(operation: &str, place: &Place) {
@@ -105,6 +117,8 @@ pub async fn prepare(operation: &str, place: &Place) {
             store.tag(&image, &"mine:1".parse().unwrap()).unwrap();
         }
         "repair" => place.damage(&store),
+        // The same image in other blobs.
+        "pull-over-load" => operate("load", place, &store).await.unwrap(),
         // As if the process had ended between the blobs and the record.
         "open" => fs::remove_file(place.dir.join("records.json")).unwrap(),
         _ => {}
@@ -115,7 +129,7 @@ pub async fn prepare(operation: &str, place: &Place) {
 /// The operation itself; an error says that something of it was not done.
 async fn operate(operation: &str, place: &Place, store: &ImageStore) -> Result<(), Error> {
     match operation {
-        "pull" => place.pull(store, "latest").await,
+        "pull" | "pull-over-load" => place.pull(store, "latest").await,
         // Its second layer is not what its configuration says: what came is given back to staging.
         "broken-pull" => match place.pull(store, "broken").await {
             Err(error) if error.kind() == ErrorKind::DataLoss => Ok(()),
@@ -426,6 +440,7 @@ async fn check_result(operation: &str, place: &Place) {
     match operation {
         "pull" | "repair" => assert!(has(&place.reference("latest"))),
         "load" => assert!(has("loaded:1")),
+        "pull-over-load" => assert!(has(&place.reference("latest")) && has("loaded:1")),
         "tag" => assert!(has("mine:1")),
         "untag" => assert!(has(&place.reference("latest")) && !has("mine:1")),
         "commit" => assert!(has(&place.reference("latest")) && has("committed:1")),
