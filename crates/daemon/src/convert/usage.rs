@@ -150,6 +150,7 @@ mod tests {
             images: DiskUse {
                 images: vec![image(1, 111, 100), image(2, 1101, 100)],
                 layers: vec![layer("a", 100, &ids), layer("b", 10, &ids[..1]), layer("c", 1000, &ids[1..])],
+                begun: 0,
             },
             image_uses: HashMap::from([(ids[0].clone(), 3)]),
             containers: Vec::new(),

@@ -87,10 +87,8 @@ impl Engine {
                 };
                 context.events.tell(EventKind::Image, action, &id, std::collections::BTreeMap::new());
             }
-            let failed = pruned.failed.into_iter().map(|(id, error)| {
-                let kind = error.kind();
-                let text = format!("remove image {id}");
-                EngineError::new(kind, id.to_string(), text).caused_by(error).sentence()
+            let failed = pruned.failed.into_iter().map(|(what, error)| {
+                EngineError::new(error.kind(), "images", format!("remove {what}")).caused_by(error).sentence()
             });
             Ok(PrunedImages { removed: pruned.removed, bytes: pruned.bytes, failed: failed.collect() })
         })

@@ -182,6 +182,27 @@ impl BlobStore {
         remove_file(&self.partial_path(digest))
     }
 
+    /// Beginnings of blobs that are staged: the hexadecimal digits of each digest, and its bytes.
+    pub(crate) fn beginnings(&self) -> Result<Vec<(String, u64)>, ContentError> {
+        let read = || ContentError::file("read", &self.ingest);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.ingest).map_err(read())? {
+            let entry = entry.map_err(read())?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(hex) = name.strip_suffix(".partial")
+                && let Ok(meta) = entry.metadata()
+            {
+                found.push((hex.to_owned(), meta.len()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes one of [`Self::beginnings`].
+    pub(crate) fn give_up(&self, hex: &str) -> Result<(), ContentError> {
+        remove_file(&self.ingest.join(format!("{hex}.partial")))
+    }
+
     /// Takes a blob that no image came to use back to staging, where the next pull of it finds it.
     pub(crate) fn demote(&self, digest: &Digest) -> Result<(), ContentError> {
         let path = self.path(digest);

@@ -180,7 +180,8 @@ impl ImageStore {
         crate::commit::commit(&self.inner, new).await
     }
 
-    /// Removes images that nothing uses, by `wanted` those that are to go. Blocks on the disk.
+    /// Removes images that nothing uses, by `wanted` those that are to go, and beginnings of downloads that nobody goes
+    /// on with. Blocks on the disk.
     ///
     /// `in_use` is as for [`remove`](Self::remove).
     ///

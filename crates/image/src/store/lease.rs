@@ -125,6 +125,11 @@ impl Held {
         self.blobs.is_empty() && self.layers.is_empty() && self.images.is_empty()
     }
 
+    /// Whether somebody needs a blob whose digest has these hexadecimal digits.
+    pub(crate) fn has_blob(&self, hex: &str) -> bool {
+        self.blobs.keys().any(|digest| digest.hex() == hex)
+    }
+
     /// Whether somebody is about to use this image.
     pub(crate) fn has_image(&self, id: &Digest) -> bool {
         self.images.contains_key(id)

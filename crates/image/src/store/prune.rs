@@ -1,4 +1,4 @@
-//! Removing all images that nothing uses.
+//! Removing all images that nothing uses, and the beginnings of downloads that nobody goes on with.
 //!
 //! One at a time, each under the lock of removals and deleted before the next: a pull does not wait for all of them,
 //! and the disk gets room from the first on.
@@ -22,8 +22,8 @@ pub struct Pruned {
     pub removed: Vec<Removed>,
     /// Bytes of blobs and of the content of layers that were given back.
     pub bytes: u64,
-    /// Images that are still here, or not all of their files gone, and why.
-    pub failed: Vec<(Digest, Error)>,
+    /// Images and beginnings that are still here, or not all of their files gone: what, and why.
+    pub failed: Vec<(String, Error)>,
 }
 
 pub(super) fn prune(
@@ -35,7 +35,17 @@ pub(super) fn prune(
     let candidates = inner.config.records.images()?;
     for id in candidates.into_iter().map(|record| record.id) {
         if let Err(error) = one(inner, &id, wanted, in_use, &mut pruned) {
-            pruned.failed.push((id, error));
+            pruned.failed.push((format!("image {id}"), error));
+        }
+    }
+    for (hex, bytes) in inner.blobs.beginnings()? {
+        let held = inner.leases.lock();
+        if held.has_blob(&hex) {
+            continue;
+        }
+        match inner.blobs.give_up(&hex) {
+            Ok(()) => pruned.bytes += bytes,
+            Err(error) => pruned.failed.push((format!("the beginning of blob {hex}"), error.into())),
         }
     }
     Ok(pruned)

@@ -18,6 +18,8 @@ pub struct DiskUse {
     pub images: Vec<ImageDiskUse>,
     /// Each layer, once.
     pub layers: Vec<LayerUse>,
+    /// Bytes of blobs that a pull has begun with: of one that runs, or for the next one to go on with.
+    pub begun: u64,
 }
 
 /// What one image takes.
@@ -43,13 +45,13 @@ pub struct LayerUse {
 }
 
 impl DiskUse {
-    /// Bytes of all images together.
+    /// Bytes of all images together, and of what is begun.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.bytes_without(&|_| true)
+        self.bytes_without(&|_| true) + self.begun
     }
 
-    /// Bytes that are only there for images which `kept` says no to.
+    /// Bytes that are only there for images which `kept` says no to, and of what is begun.
     #[must_use]
     pub fn reclaimable(&self, kept: &dyn Fn(&Digest) -> bool) -> u64 {
         self.bytes() - self.bytes_without(kept)
@@ -100,7 +102,8 @@ pub(super) fn disk_use(inner: &Inner) -> Result<DiskUse, Error> {
         ImageDiskUse { record, bytes, shared }
     });
     let images = images.collect();
-    Ok(DiskUse { images, layers })
+    let begun = inner.blobs.beginnings()?.iter().map(|(_, bytes)| bytes).sum();
+    Ok(DiskUse { images, layers, begun })
 }
 
 /// Bytes of a layer's files; one that cannot be read counts nothing.

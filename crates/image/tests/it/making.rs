@@ -181,8 +181,8 @@ async fn pruning() {
     // One that cannot go is told, and keeps nobody else here.
     *test.records.stuck.lock().unwrap() = Some(new.record.id.clone());
     let pruned = test.store.prune(&all, &nobody).unwrap();
-    let (id, error) = &pruned.failed[0];
-    assert_eq!((pruned.failed.len(), id), (1, &new.record.id), "{pruned:?}");
+    let (what, error) = &pruned.failed[0];
+    assert_eq!((pruned.failed.len(), what), (1, &format!("image {}", new.record.id)), "{pruned:?}");
     assert!(error.to_string().contains("remove an image"), "{error}");
     let child = Removed::Deleted(child.record.id.clone());
     assert_eq!(pruned.removed, [Removed::Untagged("child:1".into()), child]);
@@ -193,6 +193,41 @@ async fn pruning() {
     assert!(pruned.bytes > 400_000, "{} bytes", pruned.bytes);
     test.assert_untouched();
     assert!(test.records.images().unwrap().is_empty());
+}
+
+/// What an interrupted pull leaves counts, and goes; what one that runs has is its own.
+#[tokio::test]
+async fn beginnings_are_pruned() {
+    let image = TestImage::plain();
+    let registry = Registry::with(&image);
+    let test = TestStore::open_with(crate::fixture::impatient()).await;
+    let cut = image.layers[2].digest().to_string();
+    registry.cut(move |request| request.path.contains(&cut).then_some(150_000));
+    test.pull(&registry.reference("")).await.unwrap_err();
+    let begun: u64 = test
+        .files("ingest")
+        .iter()
+        .map(|name| std::fs::metadata(test.dir.path().join("ingest").join(name)).unwrap().len())
+        .sum();
+    assert!(begun > 100_000, "{begun} bytes are begun");
+    let usage = test.store.disk_use().unwrap();
+    assert_eq!((usage.begun, usage.bytes(), usage.reclaimable(&|_| true)), (begun, begun, begun));
+    let pruned = test.store.prune(&|_| false, &nobody).unwrap();
+    assert_eq!((pruned.bytes, pruned.removed.len()), (begun, 0), "{pruned:?}");
+    assert_eq!(test.files("ingest"), Vec::<String>::new());
+
+    // At the moment at which a layer is asked for, others of the same pull may have begun.
+    registry.unhook();
+    let test = std::sync::Arc::new(TestStore::open().await);
+    let pruning = test.clone();
+    registry.hook(move |request| {
+        if request.path.contains("/blobs/") {
+            pruning.store.prune(&|_| false, &nobody).unwrap();
+        }
+        None
+    });
+    test.pull(&registry.reference("")).await.unwrap();
+    assert_eq!(test.store.list().unwrap().len(), 1);
 }
 
 /// Commits, prunes and removals at once: what is listed is whole.
