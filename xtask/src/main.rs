@@ -29,7 +29,7 @@ usage: cargo xtask COMMAND
   test [host|vm] [FILTER]...
                       unit, integration and end-to-end tests, on this host and in the test machine
   build               release binaries into target/release; ross-shim and ross-runtime static
-  bench [runtime|run|pull|memory|images|trace]... [--vm] [--tmpfs] [--samples N] [--scale N] [--write]
+  bench [runtime|run|pull|push|memory|images|trace]... [--vm] [--tmpfs] [--samples N] [--scale N] [--write]
                       ross against its peers from Debian, in one run
   conformance [--vm] [--seat N] [--runtime PATH]... [--write] [FILTER]...
                       the OCI runtime specification, case by case, on ross-runtime, crun and runc

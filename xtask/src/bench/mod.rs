@@ -1,4 +1,4 @@
-//! `cargo xtask bench [runtime|run|pull|memory|images|trace]... [--vm] [--tmpfs] [--samples N]
+//! `cargo xtask bench [runtime|run|pull|push|memory|images|trace]... [--vm] [--tmpfs] [--samples N]
 //! [--scale N] [--write]`: ross against its peers from Debian, all in one run and in turn, as tables of medians and
 //! ratios.
 //!
@@ -83,11 +83,11 @@ impl Options {
                 "--tmpfs" => options.in_memory = true,
                 "--samples" => options.samples = number(arg, args.next())?.get(),
                 "--scale" => options.scale = Some(number(arg, args.next())?.get()),
-                "runtime" | "run" | "pull" | "memory" | "images" | "trace" => {
+                "runtime" | "run" | "pull" | "push" | "memory" | "images" | "trace" => {
                     options.subjects.push(arg.clone());
                 }
                 other => bail!(
-                    "bench: unknown word `{other}`; subjects are runtime, run, pull, memory, images, trace"
+                    "bench: unknown word `{other}`; subjects are runtime, run, pull, push, memory, images, trace"
                 ),
             }
         }
@@ -179,6 +179,7 @@ pub fn steps(args: &[String]) -> Result<ExitCode> {
             "run" => run::measure(&place),
             "pull" => pull::measure(&place),
             "images" => images::measure(&place),
+            "push" => images::measure_push(&place),
             "trace" => trace::measure(&place),
             _ => memory::measure(&place),
         };

@@ -17,7 +17,8 @@ const ANSWER_MAX: usize = 16;
 
 /// `system df`
 pub async fn df(args: DfArgs, context: &mut Context) -> Outcome {
-    let request = DiskUsageRequest { verbose: args.verbose };
+    // Programs get each object: an empty list would say that there is none.
+    let request = DiskUsageRequest { verbose: args.verbose || context.json() };
     let answer = context.daemon().await?.ross().disk_usage(request).await?.into_inner();
     if context.json() {
         context.print_json(&json_image::disk_usage(&answer))?;

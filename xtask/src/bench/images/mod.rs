@@ -28,6 +28,13 @@ pub fn measure(place: &Place) -> Result<String> {
     Ok(text)
 }
 
+/// The push alone.
+pub fn measure_push(place: &Place) -> Result<String> {
+    let registry = Registry::start(&place.folder("registry")?)?;
+    let engines = engines::start_all(place);
+    push::measure(place, &engines, &pull::push_debian_like(place, &registry)?)
+}
+
 /// What is measured is told at once, and what is not does not take the rest along.
 fn add(text: &mut String, what: &str, measured: Result<String>) {
     let measured = measured.unwrap_or_else(|error| format!("### {what}\n\nnot measured: {error:#}\n\n"));
