@@ -17,7 +17,10 @@ use reqwest::{Body, RequestBuilder, Response};
 
 use super::RegistryConfig;
 
-/// Bytes read from the disk at once. Small, so that a slow line is seen to move.
+/// Bytes read from the disk at once.
+const READ: usize = 256 * 1024;
+
+/// Bytes handed to the connection at once. Small, so that a slow line is seen to move.
 const PIECE: usize = 64 * 1024;
 
 /// A registry that has all bytes of a blob may read them once more before it answers; at least so many in a second.
@@ -75,20 +78,23 @@ impl Part {
     fn body(&self) -> Body {
         self.handed.store(0, Ordering::Relaxed);
         let part = self.clone();
-        Body::wrap_stream(stream::try_unfold(0, move |done| {
+        Body::wrap_stream(stream::try_unfold((0, Bytes::new()), move |(done, mut ahead)| {
             let part = part.clone();
             async move {
                 if done == part.length {
                     return Ok(None);
                 }
-                let (file, at) = (part.file.clone(), part.start + done);
-                let wanted = usize::try_from(part.length - done).unwrap_or(PIECE).min(PIECE);
-                let reading = tokio::task::spawn_blocking(move || read(&file, at, wanted));
-                let piece = reading.await.map_err(io::Error::other)??;
+                if ahead.is_empty() {
+                    let (file, at) = (part.file.clone(), part.start + done);
+                    let wanted = usize::try_from(part.length - done).unwrap_or(READ).min(READ);
+                    let reading = tokio::task::spawn_blocking(move || read(&file, at, wanted));
+                    ahead = reading.await.map_err(io::Error::other)??;
+                }
+                let piece = ahead.split_to(ahead.len().min(PIECE));
                 let done = done + piece.len() as u64;
                 part.handed.store(done, Ordering::Relaxed);
                 (part.position)(part.start + done);
-                Ok::<_, io::Error>(Some((piece, done)))
+                Ok::<_, io::Error>(Some((piece, (done, ahead))))
             }
         }))
     }
