@@ -35,11 +35,13 @@ pub(crate) fn list(context: &Context, query: &ListQuery) -> Result<Vec<Container
         (all || runs) && matches(view, &query.filters, &named)
     };
     let limit = if query.limit == 0 { usize::MAX } else { query.limit as usize };
-    let records = context.db.images().map_err(|error| {
-        EngineError::new(error.kind(), "containers", "list the containers").caused_by(error)
-    })?;
+    // Containers are listed whatever is wrong with images.
+    let records = context.db.images().ok();
     let shown = views.iter().filter(shown).take(limit).map(|view| {
-        let image = image_shown(&view.image, &view.image_id, &records);
+        let image = match &records {
+            Some(records) => image_shown(&view.image, &view.image_id, records),
+            None => view.image.clone(),
+        };
         Ok(ContainerSummary { image, ..summary(context, view, query.size)? })
     });
     shown.collect()

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
 
 use super::{Context, layout};
 use crate::failure::Failure;
@@ -93,10 +94,19 @@ fn unreadable(what: &Path, source: std::io::Error) -> Failure {
 }
 
 impl Sending {
+    /// The answer of a call that takes the archive. One that cannot be read to its end ends the call at once.
+    pub async fn answer<T>(mut self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            Ok(Err(source)) = &mut self.finished => Err(unreadable(&self.what, source)),
+            answer = call => self.checked().and(answer.map_err(Failure::from)),
+        }
+    }
+
     /// To be asked when the daemon has answered: what could not be read ends the archive too early, of which the daemon
     /// complains in turn, and the cause is what is told. The thread tells before it lets go of its end of the queue, so
     /// that nothing has to be waited for.
-    pub fn checked(mut self) -> Result<(), Failure> {
+    fn checked(mut self) -> Result<(), Failure> {
         match self.finished.try_recv() {
             Ok(Err(source)) => Err(unreadable(&self.what, source)),
             _ => Ok(()),

@@ -119,9 +119,8 @@ pub async fn load(args: LoadArgs, context: &mut Context) -> Outcome {
     let hint = "name an archive with --input, or redirect one";
     let (sending, chunks) = archive::open_or_pack(args.input.as_deref(), hint, context)?;
     let chunks = chunks.map(|chunk| LoadImagesRequest { chunk: chunk.bytes, last: chunk.last });
-    let loaded = client.load_images(chunks).await;
-    sending.checked()?;
-    for image in &loaded?.get_ref().images {
+    let loaded = sending.answer(client.load_images(chunks)).await?;
+    for image in &loaded.get_ref().images {
         if image.references.is_empty() {
             context.streams.stdout.line(format_args!("Loaded image ID: {}", image.id))?;
         }

@@ -51,9 +51,8 @@ pub async fn import(args: ImportArgs, context: &mut Context) -> Outcome {
     let first = tokio_stream::once(ImportImageRequest { part: Some(Part::Options(options)), last: false });
     let rest =
         chunks.map(|chunk| ImportImageRequest { part: Some(Part::Chunk(chunk.bytes)), last: chunk.last });
-    let imported = client.import_image(first.chain(rest)).await;
-    sending.checked()?;
-    context.streams.stdout.line(imported?.into_inner().id)?;
+    let imported = sending.answer(client.import_image(first.chain(rest))).await?;
+    context.streams.stdout.line(imported.into_inner().id)?;
     Ok(0)
 }
 

@@ -38,6 +38,9 @@ pub async fn system(args: SystemPruneArgs, context: &mut Context) -> Outcome {
         goes.push("all volumes without a name that no container uses");
     }
     goes.push(if all { "all images that no container uses" } else { "all dangling images" });
+    if prune.filters.is_empty() {
+        goes.push("all downloads that were begun and are not gone on with");
+    }
     let request =
         PruneRequest { containers: true, images: true, volumes, all_images: all, ..PruneRequest::default() };
     let warning =
@@ -52,8 +55,9 @@ pub async fn images(args: ImagePruneArgs, context: &mut Context) -> Outcome {
     let named = |value: &str| prune.filters.iter().any(|filter| filter == &format!("dangling={value}"));
     let all = (all || named("false")) && !named("true");
     let what = if all { "all images that no container uses" } else { "all dangling images" };
+    let begun = if prune.filters.is_empty() { ", and begun downloads" } else { "" };
     let request = PruneRequest { images: true, all_images: all, ..PruneRequest::default() };
-    ask_and_prune(&format!("This will remove {what}.\n"), prune, request, context).await
+    ask_and_prune(&format!("This will remove {what}{begun}.\n"), prune, request, context).await
 }
 
 /// `container prune`

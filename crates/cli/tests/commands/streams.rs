@@ -75,5 +75,5 @@ async fn an_archive_that_cannot_be_read_is_told_rather_than_what_the_daemon_make
     assert_eq!(played.code, Some(1), "{played:?}");
     let expected = "ross: cannot read the archive `/proc/self/mem`: Input/output error";
     assert!(played.stderr.starts_with(expected), "{played:?}");
-    assert_eq!(played.calls, ["load", "a broken one"]);
+    assert!(!played.calls.iter().any(|call| call == "a whole archive"), "{played:?}");
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use ross_image::snapshot::measure_directory;
-use ross_image::{Image, Removed};
+use ross_image::{Image, Pruned, Removed};
 use ross_types::{Digest, ErrorKind};
 
 use super::Engine;
@@ -60,7 +60,8 @@ impl Engine {
         .await
     }
 
-    /// Removes images that no container uses: those without a tag, or with `all` every one.
+    /// Removes images that no container uses: those without a tag, or with `all` every one. Without a filter also the
+    /// beginnings of downloads that nobody goes on with.
     ///
     /// # Errors
     /// When records cannot be read; an image that cannot be removed is told in the answer, and the others go.
@@ -87,10 +88,18 @@ impl Engine {
                 };
                 context.events.tell(EventKind::Image, action, &id, std::collections::BTreeMap::new());
             }
-            let failed = pruned.failed.into_iter().map(|(what, error)| {
+            let begun = if filters == PruneFilters::default() {
+                let listing =
+                    |error| Pruned { failed: vec![("begun downloads".into(), error)], ..Pruned::default() };
+                context.images.prune_beginnings().unwrap_or_else(listing)
+            } else {
+                Pruned::default()
+            };
+            let failed = pruned.failed.into_iter().chain(begun.failed).map(|(what, error)| {
                 EngineError::new(error.kind(), "images", format!("remove {what}")).caused_by(error).sentence()
             });
-            Ok(PrunedImages { removed: pruned.removed, bytes: pruned.bytes, failed: failed.collect() })
+            let (bytes, failed) = (pruned.bytes + begun.bytes, failed.collect());
+            Ok(PrunedImages { removed: pruned.removed, bytes, failed })
         })
         .await
     }

@@ -198,9 +198,12 @@ impl BlobStore {
         Ok(found)
     }
 
-    /// Removes one of [`Self::beginnings`].
-    pub(crate) fn give_up(&self, hex: &str) -> Result<(), ContentError> {
-        remove_file(&self.ingest.join(format!("{hex}.partial")))
+    /// Takes one of [`Self::beginnings`] out of sight; its bytes go with the file that is answered. None when it is gone.
+    pub(crate) fn give_up(&self, hex: &str) -> Result<Option<File>, ContentError> {
+        let path = self.ingest.join(format!("{hex}.partial"));
+        let file = File::open(&path).ok();
+        remove_file(&path)?;
+        Ok(file)
     }
 
     /// Takes a blob that no image came to use back to staging, where the next pull of it finds it.

@@ -253,6 +253,11 @@ fn is_layer(media_type: &str) -> bool {
     }
 }
 
+/// Whether a layer of this type is got elsewhere than at the registry, as those that may not be distributed.
+pub(crate) fn is_foreign(media_type: &str) -> bool {
+    media_type.contains(".foreign.") || media_type.contains(".nondistributable.")
+}
+
 /// Text from outside, fit for a message.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(200).collect()

@@ -10,8 +10,8 @@ pub(crate) use choose::{MAX_INDEX_DEPTH, choose, none_fits};
 pub(crate) use config::MAX_CONFIG_SIZE;
 pub use config::{ContainerDefaults, Healthcheck, History, ImageConfig, RootFs};
 pub(crate) use document::{
-    ACCEPT, Descriptor, Document, Entry, MAX_MANIFEST_SIZE, Manifest, OCI_INDEX, OCI_MANIFEST, parse,
-    platform_of, printable,
+    ACCEPT, Descriptor, Document, Entry, MAX_MANIFEST_SIZE, Manifest, OCI_INDEX, OCI_MANIFEST, is_foreign,
+    parse, platform_of, printable,
 };
 pub use error::ManifestError;
 pub use fuzz::fuzz;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ross_types::{Digest, ImageRef};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::content::{ContentError, Pass};
+use crate::content::ContentError;
 use crate::error::Error;
 use crate::manifest::Descriptor;
 use crate::record::ImageRecord;
@@ -77,40 +77,41 @@ pub(crate) enum Begun {
     IsDropped,
 }
 
-/// Fetches a blob, and puts it in the place of whatever is there, when it is whole. `pass` is the one for this blob.
+/// Fetches a blob, and puts it in the place of whatever is there, when it is whole. Among `rights` is
+/// the pass for this blob; they are held until nothing more is written.
 ///
 /// What came wrong is fetched once more, from the registry alone: a mirror may have been to blame, or what an earlier
 /// attempt left, which is gone now.
-pub(crate) async fn fetch(
+pub(crate) async fn fetch<R: Send + Sync + 'static>(
     inner: &Arc<Inner>,
     repository: &Arc<Repository>,
     blob: &Descriptor,
     begun: Begun,
-    pass: &Arc<Pass>,
+    rights: &Arc<R>,
 ) -> Result<(), Error> {
-    match fetch_once(inner, repository, blob, begun, pass).await {
+    match fetch_once(inner, repository, blob, begun, rights).await {
         Err(Error::Content(error)) if error.is_corruption() => {
             repository.leave_mirrors();
-            fetch_once(inner, repository, blob, begun, pass).await
+            fetch_once(inner, repository, blob, begun, rights).await
         }
         fetched => fetched,
     }
 }
 
-async fn fetch_once(
+async fn fetch_once<R: Send + Sync + 'static>(
     inner: &Arc<Inner>,
     repository: &Arc<Repository>,
     blob: &Descriptor,
     begun: Begun,
-    pass: &Arc<Pass>,
+    rights: &Arc<R>,
 ) -> Result<(), Error> {
     let (feed, mut queue) = mpsc::channel(DEPTH);
     let (staged_sender, staged) = oneshot::channel();
     let writing = {
-        let (inner, blob, pass) = (inner.clone(), blob.clone(), pass.clone());
+        let (inner, blob, rights) = (inner.clone(), blob.clone(), rights.clone());
         blocking(move || {
             // Held to the end, also when the fetch is given up.
-            let _pass = pass;
+            let _rights = rights;
             if begun == Begun::IsDropped {
                 inner.blobs.restart(&blob.digest)?;
             }

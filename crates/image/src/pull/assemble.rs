@@ -9,16 +9,16 @@ use tokio::task::JoinSet;
 
 use super::again::{Begun, fetch};
 use super::layer::{Got, Job, Obtained, chain_ids, obtain};
+use super::write::{Writing, Written};
 use crate::content::Pass;
-use crate::durable::Step;
 use crate::error::Error;
 use crate::image::Image;
 use crate::layer::LayerKey;
-use crate::manifest::{ImageConfig, Manifest, ManifestError};
+use crate::manifest::{Descriptor, ImageConfig, Manifest, ManifestError};
 use crate::progress::{LayerState, ProgressSink, PullEvent};
 use crate::record::{ImageRecord, LayerRecord};
 use crate::registry::Repository;
-use crate::store::{Fate, Inner, Lease, Swept, Wants, blocking, wants_of};
+use crate::store::{Inner, Lease, Wants, blocking};
 
 /// An image, as far as it can be known without its layers. Manifest and configuration belong together.
 #[derive(Debug)]
@@ -169,95 +169,37 @@ async fn finish(
     let written = writing.await;
     let (keys, all_existed) = keys?;
     written?;
-    replace_blobs(assembly, &resolved.manifest.config.digest, &jobs).await?;
-    let record = resolved.record(&jobs, &keys);
-    let assembly = assembly.clone();
-    blocking(move || {
-        let pulled = assembly.repository.is_some();
-        let (record, known) = write_record(&assembly.inner, record, pulled, &references)?;
-        if record.manifest == resolved.digest {
-            assembly.lease.settle();
-        } else {
-            assembly.lease.remove_surplus();
-        }
-        let (config, raw_config) = (resolved.config.clone(), resolved.raw_config.clone());
-        Ok((Image { record, config, raw_config, damaged: None }, known && all_existed))
-    })
-    .await
-}
-
-/// Records the image and its references; says whether they were recorded just so before. What only the record it
-/// replaces named goes.
-///
-/// An image that an archive brought and that is known keeps its manifest and the blobs of its layers: those of a registry
-/// say more than those an archive was made up of, and are what its digest references stand for.
-fn write_record(
-    inner: &Inner,
-    mut record: ImageRecord,
-    pulled: bool,
-    references: &[(ImageRef, Digest)],
-) -> Result<(ImageRecord, bool), Error> {
-    inner.blobs.sync_names()?;
-    inner.layers.sync_names()?;
-    // No removal sees the record without its references, nor takes away what the known one names.
-    let held = inner.leases.lock();
-    let records = &inner.config.records;
-    let before = records.images()?.into_iter().find(|known| known.id == record.id);
-    let mut known = before.is_some();
-    if let Some(before) = before.as_ref().filter(|_| !pulled) {
-        record.keep_blobs_of(before);
-    }
-    Step::RecordPut.run(|| records.put_image(&record))?;
-    record.references = before.as_ref().map(|before| before.references.clone()).unwrap_or_default();
-    for (reference, digest) in references {
-        Step::TagSet.run(|| records.set_tag(reference, &record.id, digest))?;
-        if !record.references.contains(reference) {
-            known = false;
-            record.references.push(reference.clone());
-        }
-    }
-    let replaced = before.filter(|before| before.manifest != record.manifest);
-    let swept = replaced.map(|before| held.collect(inner, &wants_of(&before), Fate::Remove));
-    drop(held);
-    if let Some(Err(error)) = swept.map(|swept| swept.and_then(Swept::delete)) {
-        // The image is recorded; what stays of its former blobs is swept when the store is opened next.
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "cannot delete what an image came in before"
-        );
-    }
-    Ok((record, known))
-}
-
-/// Fetches blobs of layers that are here in other blobs, of the same image: its record comes to name the new ones, the
-/// old ones go, and the image would be one that cannot be pushed or saved any more once its registry is gone.
-async fn replace_blobs(assembly: &Arc<Assembly>, id: &Digest, jobs: &[Job]) -> Result<(), Error> {
-    let Some(repository) = &assembly.repository else { return Ok(()) };
-    let replaced = {
-        let (inner, id, jobs) = (assembly.inner.clone(), id.clone(), jobs.to_vec());
-        blocking(move || {
-            let has = |blob: &Digest, size: u64| inner.blobs.has(blob, size);
-            let missing = |job: &Job| !has(&job.blob.digest, job.blob.size);
-            if !jobs.iter().any(missing) {
-                return Ok(Vec::new());
-            }
-            let records = inner.config.records.images()?;
-            let known = records.into_iter().find(|known| known.id == id).map(|known| known.layers);
-            let pairs = jobs.into_iter().zip(known.unwrap_or_default());
-            let replaced = pairs.filter(|(job, known)| missing(job) && has(&known.blob, known.size));
-            Ok(replaced.map(|(job, _)| job.blob).collect())
-        })
-        .await?
+    let writing = Writing {
+        record: resolved.record(&jobs, &keys),
+        blobs: jobs.iter().map(|job| job.blob.clone()).collect(),
+        pulled: assembly.repository.is_some(),
+        references,
     };
-    for blob in &replaced {
-        let pass = Arc::new(assembly.inner.gates.pass(&format!("blob {}", blob.digest)).await);
-        if !assembly.inner.blobs.has(&blob.digest, blob.size) {
-            assembly.report(&blob.digest, LayerState::Downloading { done: 0, total: blob.size });
-            let fetched = fetch(&assembly.inner, repository, blob, Begun::GoesOn, &pass).await;
-            fetched
-                .map_err(|source| Error::Layer { digest: blob.digest.clone(), source: Box::new(source) })?;
-            assembly.report(&blob.digest, LayerState::Exists);
+    let writing = Arc::new(writing);
+    loop {
+        let (kept, writing) = (assembly.clone(), writing.clone());
+        match blocking(move || writing.run(&kept.inner)).await? {
+            Written::Recorded { record, known } => {
+                // The record may be another's by now, or have kept the blobs of the one before.
+                assembly.lease.remove_surplus();
+                let (config, raw_config) = (resolved.config.clone(), resolved.raw_config.clone());
+                let image = Image { record: *record, config, raw_config, damaged: None };
+                return Ok((image, known && all_existed));
+            }
+            Written::Wants(blobs) => fetch_blobs(assembly, &blobs).await?,
         }
+    }
+}
+
+/// Fetches blobs of layers that are here in other blobs.
+async fn fetch_blobs(assembly: &Arc<Assembly>, blobs: &[Descriptor]) -> Result<(), Error> {
+    let Some(repository) = &assembly.repository else { return Ok(()) };
+    for blob in blobs {
+        let pass = assembly.inner.gates.pass(&format!("blob {}", blob.digest)).await;
+        // Kept to the end of the fetch, also of one that nobody awaits any more: the lease with the assembly.
+        let rights = Arc::new((pass, assembly.clone()));
+        let fetched = fetch(&assembly.inner, repository, blob, Begun::GoesOn, &rights).await;
+        fetched.map_err(|source| Error::Layer { digest: blob.digest.clone(), source: Box::new(source) })?;
     }
     Ok(())
 }

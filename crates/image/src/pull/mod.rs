@@ -11,6 +11,7 @@ mod pipeline;
 mod request;
 mod resolve;
 mod stream;
+mod write;
 
 pub(crate) use again::{Begun, bring_back, fetch};
 pub(crate) use assemble::{Order, Resolved, assemble};

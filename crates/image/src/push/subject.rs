@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::content::Hasher;
 use crate::error::Error;
-use crate::manifest::{self, Document, MAX_MANIFEST_SIZE, Manifest, ManifestError};
+use crate::manifest::{self, Document, MAX_MANIFEST_SIZE, Manifest, ManifestError, is_foreign};
 use crate::record::ImageRecord;
 use crate::store::{Inner, Lease, LeasedImages, lease_images};
 
@@ -88,9 +88,7 @@ impl Subject {
 fn foreign_layers(raw_manifest: &[u8]) -> HashSet<Digest> {
     let Ok(sources) = serde_json::from_slice::<Sources>(raw_manifest) else { return HashSet::new() };
     let is_foreign = |layer: &Source| {
-        let kind = &layer.media_type;
-        (kind.contains(".foreign.") || kind.contains(".nondistributable."))
-            && layer.urls.as_ref().is_some_and(|urls| !urls.is_empty())
+        is_foreign(&layer.media_type) && layer.urls.as_ref().is_some_and(|urls| !urls.is_empty())
     };
     sources.layers.into_iter().filter(is_foreign).map(|layer| layer.digest).collect()
 }

@@ -180,8 +180,7 @@ impl ImageStore {
         crate::commit::commit(&self.inner, new).await
     }
 
-    /// Removes images that nothing uses, by `wanted` those that are to go, and beginnings of downloads that nobody goes
-    /// on with. Blocks on the disk.
+    /// Removes images that nothing uses, by `wanted` those that are to go. Blocks on the disk.
     ///
     /// `in_use` is as for [`remove`](Self::remove).
     ///
@@ -193,6 +192,14 @@ impl ImageStore {
         in_use: &dyn Fn(&Digest) -> Option<ImageUse>,
     ) -> Result<Pruned, Error> {
         prune::prune(&self.inner, wanted, in_use)
+    }
+
+    /// Removes beginnings of downloads that nobody goes on with. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When they cannot be listed. One that cannot be removed is told in the answer, and the others go.
+    pub fn prune_beginnings(&self) -> Result<Pruned, Error> {
+        prune::prune_beginnings(&self.inner)
     }
 
     /// What the images take on the disk, from the records of images and layers. Blocks on the disk.

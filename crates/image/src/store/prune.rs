@@ -38,13 +38,24 @@ pub(super) fn prune(
             pruned.failed.push((format!("image {id}"), error));
         }
     }
-    for (hex, bytes) in inner.blobs.beginnings()? {
+    Ok(pruned)
+}
+
+/// Removes beginnings of downloads that nobody goes on with.
+pub(super) fn prune_beginnings(inner: &Inner) -> Result<Pruned, Error> {
+    let mut pruned = Pruned::default();
+    for hex in inner.blobs.beginnings()?.into_iter().map(|(hex, _)| hex) {
         let held = inner.leases.lock();
         if held.has_blob(&hex) {
             continue;
         }
-        match inner.blobs.give_up(&hex) {
-            Ok(()) => pruned.bytes += bytes,
+        let given_up = inner.blobs.give_up(&hex);
+        drop(held);
+        match given_up {
+            // The last descriptor: its bytes go here, without the lock.
+            Ok(gone) => {
+                pruned.bytes += gone.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
+            }
             Err(error) => pruned.failed.push((format!("the beginning of blob {hex}"), error.into())),
         }
     }

@@ -206,6 +206,47 @@ async fn a_loaded_image_needs_no_registry_after_a_pull() {
     assert_there(&taker, "app", "1", &image);
 }
 
+/// What is known lacks a blob, because its layer came with another image; an archive that has all of them is kept.
+#[tokio::test]
+async fn a_load_brings_what_a_pull_left_at_the_registry() {
+    let tar = Layer::of(&[("a", b"shared")], Packing::Gzip).tar;
+    let other = TestImage::new(vec![Layer::of_tar(tar.clone(), Packing::Gzip)]);
+    let image =
+        TestImage::new(vec![Layer::of_tar(tar, Packing::Zstd), Layer::of(&[("b", b"own")], Packing::Gzip)]);
+    let registry = Registry::with(&other);
+    registry.add("image", &image);
+    let test = TestStore::open().await;
+    test.pull(&registry.reference("")).await.unwrap();
+    test.pull(&registry.reference(":image")).await.unwrap();
+    registry.hook(|_| Some(Reply::status(404)));
+    let loaded = load(&test, archive(&docker(&image, &["app:1"]), &[])).await.unwrap().remove(0);
+    let taker = Taker::start();
+    test.store.tag(&loaded, &taker.reference("app:1").parse().unwrap()).unwrap();
+    push(&test, &taker.reference("app:1")).await.unwrap();
+    assert!(image.layers.iter().all(|layer| taker.has("app", &layer.tar)));
+}
+
+/// Whoever comes first, the image has its blobs in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_and_a_pull_at_once() {
+    let image = TestImage::plain();
+    let registry = Registry::with(&image);
+    let bytes = archive(&docker(&image, &["app:1"]), &[]);
+    for _ in 0..20 {
+        let test = TestStore::open().await;
+        let name = registry.reference("");
+        let (loaded, pulled) = tokio::join!(load(&test, bytes.clone()), test.pull(&name));
+        loaded.unwrap();
+        pulled.unwrap();
+        test.store.idle().await;
+        let blobs = test.files("blobs");
+        for layer in &test.store.resolve("app:1").unwrap().record.layers {
+            assert!(blobs.contains(&format!("sha256/{}", layer.blob.hex())), "{blobs:?}");
+        }
+        assert_eq!(blobs.len(), image.layers.len() + 2, "and no others: {blobs:?}");
+    }
+}
+
 #[tokio::test]
 async fn hostile_and_broken() {
     let check = |bytes: Vec<u8>, kind: ErrorKind, says: &'static str| async move {

@@ -212,7 +212,7 @@ async fn beginnings_are_pruned() {
     assert!(begun > 100_000, "{begun} bytes are begun");
     let usage = test.store.disk_use().unwrap();
     assert_eq!((usage.begun, usage.bytes(), usage.reclaimable(&|_| true)), (begun, begun, begun));
-    let pruned = test.store.prune(&|_| false, &nobody).unwrap();
+    let pruned = test.store.prune_beginnings().unwrap();
     assert_eq!((pruned.bytes, pruned.removed.len()), (begun, 0), "{pruned:?}");
     assert_eq!(test.files("ingest"), Vec::<String>::new());
 
@@ -222,7 +222,7 @@ async fn beginnings_are_pruned() {
     let pruning = test.clone();
     registry.hook(move |request| {
         if request.path.contains("/blobs/") {
-            pruning.store.prune(&|_| false, &nobody).unwrap();
+            pruning.store.prune_beginnings().unwrap();
         }
         None
     });
