@@ -196,6 +196,10 @@ async fn fetch_blobs(assembly: &Arc<Assembly>, blobs: &[Descriptor]) -> Result<(
     let Some(repository) = &assembly.repository else { return Ok(()) };
     for blob in blobs {
         let pass = assembly.inner.gates.pass(&format!("blob {}", blob.digest)).await;
+        // Another may have had the pass before, or the image has it twice.
+        if assembly.inner.blobs.has(&blob.digest, blob.size) {
+            continue;
+        }
         // Kept to the end of the fetch, also of one that nobody awaits any more: the lease with the assembly.
         let rights = Arc::new((pass, assembly.clone()));
         let fetched = fetch(&assembly.inner, repository, blob, Begun::GoesOn, &rights).await;
