@@ -342,6 +342,9 @@ fn prune(bed: &mut Bed) -> Result<()> {
     // Its name moves on, and leaves it without one.
     let second = import_file(&own, "same:1", 200_000, &["-c", "LABEL keep=yes"])?;
     ensure!(listed()?.len() == 2, "two images");
+    // What an interrupted pull leaves: it has no label, so that no filter means it.
+    let begun = own.root().join(format!("ingest/{}.partial", "ab".repeat(32)));
+    fs::write(&begun, vec![7; 100_000])?;
     own.ross_with_input(&["image", "prune"], b"n\n")?.ok()?;
     own.ross(&["image", "prune"])?.ok()?;
     ensure!(listed()?.len() == 2, "nobody said yes");
@@ -352,11 +355,13 @@ fn prune(bed: &mut Bed) -> Result<()> {
     own.ross(&["image", "prune", "-f", "--filter", "until=24h"])?.ok()?;
     own.ross(&["image", "prune", "-f", "--filter", "until=2020-01-01"])?.ok()?;
     ensure!(listed()?.len() == 2, "none of these filters hold");
+    ensure!(begun.exists(), "a filter took a begun download along");
     own.ross(&["image", "prune", "-f", "--filter", "colour=red"])?.complains(&["colour"])?;
     own.ross(&["image", "prune", "-f", "--filter", "until=soon"])?.complains(&["soon"])?;
     let pruned = own.ross_with_input(&["image", "prune"], b"y\n")?.ok()?;
     pruned.says(&format!("deleted: {first}"))?;
     ensure!(listed()? == [second.clone()], "only what has no name goes");
+    ensure!(!begun.exists(), "a begun download stays");
     // A container keeps its image.
     let user = own.ross(&["create", "--name", "user", "same:1", "/content"])?.ok()?;
     own.ross(&["image", "prune", "-a", "-f"])?.ok()?.says("Total reclaimed space: 0B")?;

@@ -59,8 +59,9 @@ impl Cut {
 }
 
 #[tokio::test]
+#[ignore = "runs in a machine that is killed under it: cargo xtask faults machine"]
 async fn next_cut() {
-    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let folder = std::env::var(FOLDER).expect("the folder on the machine's disk");
     let stride = std::env::var(STRIDE).map_or(1, |text| text.parse::<usize>().unwrap().max(1));
     let (folder, fixture) = (PathBuf::from(folder), fixture_at(REGISTRY));
     let (place_dir, pending) = (folder.join("place"), folder.join("cut.json"));
